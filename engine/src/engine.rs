@@ -1,0 +1,318 @@
+//! The resident engine: one thread owns the model, one slot per document feeds it, the newest request wins.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::future::{Future, IntoFuture};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::completion::Completion;
+use crate::control::{CancelToken, Control, Watch};
+use crate::error::EngineError;
+use crate::infill::Infill;
+use crate::request::{DocumentId, Request};
+
+/// Where the engine stands.
+#[derive(Debug, Clone)]
+pub enum Status {
+    /// The model is being loaded; requests wait.
+    Loading,
+    /// Requests are answered; the text says what runs where.
+    Ready(String),
+    /// Requests are refused with this error.
+    Down(EngineError),
+}
+
+/// Makes the infiller, on the engine's thread; called again after a crash.
+pub type Load = Box<dyn FnMut() -> Result<Box<dyn Infill>, EngineError> + Send>;
+
+/// Crashes after which the model is loaded again. One is an accident, more are a bug worth showing.
+const RESTARTS: usize = 1;
+
+/// Handle on the engine thread. Dropping it cancels what runs and joins the thread.
+pub struct Engine {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Signalled when a job arrives or the engine closes.
+    wake: Condvar,
+    on_status: Box<dyn Fn(&Status) + Send + Sync>,
+}
+
+struct Queue {
+    /// Oldest first, at most one per document.
+    waiting: VecDeque<Job>,
+    /// Document and token of the request that runs.
+    running: Option<(DocumentId, CancelToken)>,
+    status: Status,
+    closed: bool,
+}
+
+struct Job {
+    request: Request,
+    cancel: CancelToken,
+    watch: Option<Watch>,
+    submitted: Instant,
+    answer: oneshot::Sender<Result<Completion, EngineError>>,
+}
+
+impl Engine {
+    /// Starts the thread, which loads the model and then serves. `on_status` is called on that thread at each
+    /// change, without a lock held.
+    pub fn start(load: Load, on_status: impl Fn(&Status) + Send + Sync + 'static) -> Self {
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(Queue {
+                waiting: VecDeque::new(),
+                running: None,
+                status: Status::Loading,
+                closed: false,
+            }),
+            wake: Condvar::new(),
+            on_status: Box::new(on_status),
+        });
+        let worker = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("engine".into())
+            .spawn(move || worker.serve(load))
+            .expect("the system can start one thread");
+        Engine { shared, thread: Some(thread) }
+    }
+
+    /// Where the engine stands now.
+    pub fn status(&self) -> Status {
+        self.shared.lock().status.clone()
+    }
+
+    /// Hands a request to the engine. An older request of the same document is answered with
+    /// [`EngineError::Cancelled`] at once if it waits, within one step if it runs.
+    pub fn submit(&self, request: Request) -> Ticket {
+        self.submit_job(request, None)
+    }
+
+    /// Like [`Engine::submit`]; `watch` receives the span after each step, on the engine's thread.
+    pub fn submit_watched(&self, request: Request, watch: Watch) -> Ticket {
+        self.submit_job(request, Some(watch))
+    }
+
+    fn submit_job(&self, request: Request, watch: Option<Watch>) -> Ticket {
+        let (answer, receiver) = oneshot::channel();
+        let cancel = CancelToken::default();
+        let ticket = Ticket { receiver, _cancel: CancelOnDrop(cancel.clone()) };
+        let job = Job { request, cancel, watch, submitted: Instant::now(), answer };
+        if let Err(error) = job.request.validate() {
+            job.reply(Err(error));
+            return ticket;
+        }
+        let mut queue = self.shared.lock();
+        if let Status::Down(error) = &queue.status {
+            let error = error.clone();
+            drop(queue);
+            job.reply(Err(error));
+            return ticket;
+        }
+        let document = job.request.document;
+        if let Some((running, token)) = &queue.running
+            && *running == document
+        {
+            token.cancel();
+        }
+        let older = queue.waiting.iter().position(|j| j.request.document == document);
+        let superseded = older.and_then(|at| queue.waiting.remove(at));
+        queue.waiting.push_back(job);
+        drop(queue);
+        self.shared.wake.notify_one();
+        if let Some(job) = superseded {
+            job.reply(Err(EngineError::Cancelled));
+        }
+        ticket
+    }
+
+    /// Cancels what waits or runs for a document.
+    pub fn cancel(&self, document: DocumentId) {
+        let mut queue = self.shared.lock();
+        if let Some((running, token)) = &queue.running
+            && *running == document
+        {
+            token.cancel();
+        }
+        let waiting = queue.waiting.iter().position(|j| j.request.document == document);
+        let job = waiting.and_then(|at| queue.waiting.remove(at));
+        drop(queue);
+        if let Some(job) = job {
+            job.reply(Err(EngineError::Cancelled));
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        let waiting = std::mem::take(&mut queue.waiting);
+        if let Some((_, token)) = &queue.running {
+            token.cancel();
+        }
+        drop(queue);
+        self.shared.wake.notify_one();
+        for job in waiting {
+            job.reply(Err(EngineError::Cancelled));
+        }
+        if let Some(thread) = self.thread.take() {
+            // The thread catches panics of the model; one of its own has been printed already.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    /// A panic elsewhere never leaves the queue half changed: every critical section is a few assignments.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_status(&self, status: Status) {
+        self.lock().status = status.clone();
+        (self.on_status)(&status);
+    }
+
+    /// The engine thread: load, serve until closed; after a crash load again.
+    fn serve(&self, mut load: Load) {
+        let mut crashes = 0;
+        loop {
+            self.set_status(Status::Loading);
+            let loaded = catch_unwind(AssertUnwindSafe(&mut load)).unwrap_or_else(|p| Err(panicked(&*p)));
+            let crash = match loaded {
+                Ok(mut infill) => {
+                    self.set_status(Status::Ready(infill.describe()));
+                    match self.answer_all(infill.as_mut()) {
+                        Ok(()) => return,
+                        Err(crash) => crash,
+                    }
+                }
+                Err(error) => return self.go_down(error),
+            };
+            crashes += 1;
+            if crashes > RESTARTS {
+                return self.go_down(EngineError::NotRunning(format!("{crash}, {crashes} times")));
+            }
+        }
+    }
+
+    /// Answers jobs until the engine closes (`Ok`) or the model panics (`Err`).
+    fn answer_all(&self, infill: &mut dyn Infill) -> Result<(), EngineError> {
+        while let Some(mut job) = self.next() {
+            if job.cancel.is_cancelled() {
+                self.lock().running = None;
+                job.reply(Err(EngineError::Cancelled));
+                continue;
+            }
+            let queued = job.submitted.elapsed();
+            let deadline = job.request.deadline.map(|d: Duration| job.submitted + d);
+            let mut control = Control::new(job.cancel.clone(), deadline, job.watch.take());
+            let result = catch_unwind(AssertUnwindSafe(|| infill.infill(&job.request, &mut control)));
+            self.lock().running = None;
+            match result {
+                Ok(mut result) => {
+                    if let Ok(completion) = &mut result {
+                        completion.timings.queued = queued;
+                    }
+                    job.reply(result);
+                }
+                Err(panic) => {
+                    let crash = panicked(&*panic);
+                    job.reply(Err(crash.clone()));
+                    return Err(crash);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the next job and marks it as running; `None` when the engine closes.
+    fn next(&self) -> Option<Job> {
+        let mut queue = self.lock();
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if let Some(job) = queue.waiting.pop_front() {
+                queue.running = Some((job.request.document, job.cancel.clone()));
+                return Some(job);
+            }
+            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn go_down(&self, error: EngineError) {
+        let waiting = std::mem::take(&mut self.lock().waiting);
+        self.set_status(Status::Down(error.clone()));
+        for job in waiting {
+            job.reply(Err(error.clone()));
+        }
+    }
+}
+
+impl Job {
+    fn reply(self, result: Result<Completion, EngineError>) {
+        // A dropped ticket means that nobody waits.
+        let _ = self.answer.send(result);
+    }
+}
+
+fn panicked(payload: &(dyn Any + Send)) -> EngineError {
+    let text = payload.downcast_ref::<&str>().map(|s| s.to_string());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    EngineError::Failed(text.unwrap_or_else(|| "panic without a message".into()))
+}
+
+/// The claim on an answer. Dropping it cancels the request.
+pub struct Ticket {
+    receiver: oneshot::Receiver<Result<Completion, EngineError>>,
+    _cancel: CancelOnDrop,
+}
+
+struct CancelOnDrop(CancelToken);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+impl Ticket {
+    /// Blocks until the answer is there.
+    pub fn wait(self) -> Result<Completion, EngineError> {
+        let Ticket { receiver, _cancel } = self;
+        receiver.recv().unwrap_or(Err(EngineError::Cancelled))
+    }
+}
+
+impl IntoFuture for Ticket {
+    type Output = Result<Completion, EngineError>;
+    type IntoFuture = Answer;
+
+    fn into_future(self) -> Answer {
+        Answer { receiver: self.receiver.into_future(), _cancel: self._cancel }
+    }
+}
+
+/// A [`Ticket`] being awaited. Dropping it cancels the request.
+pub struct Answer {
+    receiver: oneshot::AsyncReceiver<Result<Completion, EngineError>>,
+    _cancel: CancelOnDrop,
+}
+
+impl Future for Answer {
+    type Output = Result<Completion, EngineError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.receiver).poll(context).map(|r| r.unwrap_or(Err(EngineError::Cancelled)))
+    }
+}

@@ -1,0 +1,16 @@
+//! The seam: text in, text out. The real model, a remote engine and the scripts of tests implement it.
+
+use crate::completion::Completion;
+use crate::control::Control;
+use crate::error::EngineError;
+use crate::request::Request;
+
+/// Fills the gap at a cursor. Owned by one thread; no method is called concurrently.
+pub trait Infill: Send {
+    /// What runs where, for people: `cinnabar-135m (q8_0) on cpu (avx2)`.
+    fn describe(&self) -> String;
+
+    /// Answers one request. Looks at `control` once per step: on cancellation it returns
+    /// [`EngineError::Cancelled`], at the deadline the text settled so far.
+    fn infill(&mut self, request: &Request, control: &mut Control) -> Result<Completion, EngineError>;
+}

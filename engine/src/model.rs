@@ -1,0 +1,58 @@
+//! A decoder as the denoise loop sees it: rows in, a token per row out.
+
+use std::ops::Range;
+
+use crate::config::Config;
+use crate::error::EngineError;
+use crate::sampler::{Pick, Sampler};
+
+/// Which rows a row sees besides the stream before the block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attention {
+    /// Itself and the rows before it: the stream, and the verification of a draft.
+    Causal,
+    /// Every row of the block: denoising.
+    Bidirectional,
+}
+
+/// What the rows of a forward pass are turned into.
+pub enum Head<'a> {
+    /// Nothing: the pass only fills the cache.
+    None,
+    /// One pick for each row of the range, appended.
+    Picks(Range<usize>, &'a Sampler, &'a mut Vec<Pick>),
+    /// Raw logits (rows, vocabulary) of the range, appended.
+    Logits(Range<usize>, &'a mut Vec<f32>),
+}
+
+/// A LLaMA-shaped decoder with a fixed number of KV cache slots.
+///
+/// A slot is memory without a length: the caller knows how many of its positions are valid. A forward pass writes
+/// the keys and values of its rows at their positions whatever the attention; after a bidirectional pass they
+/// are scratch, and the caller's length does not grow. Caches are therefore cropped by forgetting.
+pub trait Model: Send {
+    /// Geometry, special ids and limits.
+    fn config(&self) -> &Config;
+
+    /// Device and level, for people: `cpu (avx2)`.
+    fn device(&self) -> String;
+
+    /// Number of KV cache slots.
+    fn slots(&self) -> usize;
+
+    /// Rows that one pass takes at most; also the size of prefill chunks between which cancellation is seen.
+    fn max_rows(&self) -> usize;
+
+    /// Runs `ids` at positions `at..at + ids.len()` of `slot`. Each row attends to positions `0..at` and, within
+    /// the rows, as `attention` says.
+    ///
+    /// Panics when `slot`, the positions or the number of rows are out of range: the caller has checked them.
+    fn forward(
+        &mut self,
+        slot: usize,
+        at: usize,
+        ids: &[u32],
+        attention: Attention,
+        head: Head<'_>,
+    ) -> Result<(), EngineError>;
+}

@@ -1,0 +1,1 @@
+//! The completion daemon: LSP in, suggestions out.

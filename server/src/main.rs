@@ -1,0 +1,3 @@
+//! The `cinnabar` binary.
+
+fn main() {}
