@@ -12,16 +12,24 @@ mod engine;
 mod error;
 mod infill;
 mod load;
+mod local;
 mod request;
 
 pub mod config;
+mod decode;
+pub mod gguf;
 pub mod model;
+mod reference;
 pub mod sampler;
+mod session;
+pub mod stream;
+pub mod tokenizer;
 
 pub use completion::{Cell, Completion, Counts, Finish, Frame, Timings};
 pub use control::{CancelToken, Control, Stop, Watch};
 pub use engine::{Answer, Engine, Load, Status, Ticket};
 pub use error::EngineError;
 pub use infill::Infill;
-pub use load::{Device, LoadOptions, load};
+pub use load::{Device, LoadOptions, load, load_model};
+pub use local::Local;
 pub use request::{Decoding, DocumentId, Mode, Prompt, Request, Sampling, Snippet};

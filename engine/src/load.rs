@@ -3,8 +3,14 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::config::Config;
 use crate::error::EngineError;
+use crate::gguf::Gguf;
 use crate::infill::Infill;
+use crate::local::Local;
+use crate::model::Model;
+use crate::reference::Reference;
+use crate::tokenizer::Tokenizer;
 
 /// Where a model runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,11 +35,11 @@ impl FromStr for Device {
             "cpu" => Ok(Device::Cpu),
             "reference" => Ok(Device::Reference),
             "cuda" => Ok(Device::Cuda(0)),
-            _ => text
-                .strip_prefix("cuda:")
-                .and_then(|n| n.parse().ok())
-                .map(Device::Cuda)
-                .ok_or_else(|| format!("unknown device {text:?}; use auto, cpu, reference, cuda or cuda:N")),
+            _ => {
+                text.strip_prefix("cuda:").and_then(|n| n.parse().ok()).map(Device::Cuda).ok_or_else(|| {
+                    format!("unknown device {text:?}; use auto, cpu, reference, cuda or cuda:N")
+                })
+            }
         }
     }
 }
@@ -49,7 +55,27 @@ pub struct LoadOptions {
     pub threads: Option<usize>,
 }
 
-/// Loads a model. Takes as long as mapping and repacking the weights takes.
+/// Loads a model with its tokeniser. Takes as long as mapping and repacking the weights takes.
 pub fn load(options: &LoadOptions) -> Result<Box<dyn Infill>, EngineError> {
-    Err(EngineError::NotRunning(format!("loading {} is not written yet", options.model.display())))
+    let gguf = Gguf::open(&options.model)?;
+    let config = Config::from_gguf(&gguf)?;
+    let tokenizer = Tokenizer::open(&gguf.path().with_file_name("tokenizer.json"), config.vocab)?;
+    Ok(Box::new(Local::new(place(config, &gguf, options)?, tokenizer)))
+}
+
+/// Loads a model alone, for benches and golden files.
+pub fn load_model(options: &LoadOptions) -> Result<Box<dyn Model>, EngineError> {
+    let gguf = Gguf::open(&options.model)?;
+    place(Config::from_gguf(&gguf)?, &gguf, options)
+}
+
+fn place(config: Config, gguf: &Gguf, options: &LoadOptions) -> Result<Box<dyn Model>, EngineError> {
+    match options.device {
+        Device::Auto | Device::Cpu | Device::Reference => Ok(Box::new(Reference::new(config, gguf)?)),
+        Device::Cuda(index) => Err(EngineError::Device {
+            device: format!("cuda:{index}"),
+            reason: "this build has no GPU engine".into(),
+            hint: "use --device cpu".into(),
+        }),
+    }
 }

@@ -15,11 +15,21 @@ pub enum Attention {
     Bidirectional,
 }
 
+impl Attention {
+    /// Position of the token that a row at `position` predicts: the next one in the stream, its own in a block.
+    pub fn target(self, position: usize) -> usize {
+        match self {
+            Attention::Causal => position + 1,
+            Attention::Bidirectional => position,
+        }
+    }
+}
+
 /// What the rows of a forward pass are turned into.
 pub enum Head<'a> {
     /// Nothing: the pass only fills the cache.
     None,
-    /// One pick for each row of the range, appended.
+    /// One pick for each row of the range, appended, drawn for the row's [`Attention::target`].
     Picks(Range<usize>, &'a Sampler, &'a mut Vec<Pick>),
     /// Raw logits (rows, vocabulary) of the range, appended.
     Logits(Range<usize>, &'a mut Vec<f32>),
@@ -45,6 +55,8 @@ pub trait Model: Send {
 
     /// Runs `ids` at positions `at..at + ids.len()` of `slot`. Each row attends to positions `0..at` and, within
     /// the rows, as `attention` says.
+    ///
+    /// Positions reach up to `config().context`; slots grow as needed.
     ///
     /// Panics when `slot`, the positions or the number of rows are out of range: the caller has checked them.
     fn forward(

@@ -1,0 +1,128 @@
+//! Filling the span after a stream: what the three modes share.
+
+mod causal;
+mod parallel;
+mod verified;
+
+use crate::completion::{Cell, Finish, Frame};
+use crate::control::{Control, Stop};
+use crate::error::EngineError;
+use crate::model::{Attention, Head, Model};
+use crate::request::{Mode, Request};
+use crate::sampler::{Pick, Sampler};
+use crate::session::Session;
+use crate::tokenizer::Tokenizer;
+
+/// A span being filled. Modes add tokens with [`Span::settle`] until it names a [`Finish`].
+pub(crate) struct Span<'a> {
+    pub(crate) model: &'a mut dyn Model,
+    pub(crate) session: &'a mut Session,
+    pub(crate) tokenizer: &'a Tokenizer,
+    pub(crate) sampler: &'a Sampler,
+    pub(crate) control: &'a mut Control,
+    pub(crate) request: &'a Request,
+    /// Tokens of the middle, in order, without the end.
+    settled: Vec<Pick>,
+    line_breaks: usize,
+    forwards: usize,
+}
+
+/// A filled span.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Filled {
+    /// Tokens of the middle, without the end.
+    pub(crate) tokens: Vec<Pick>,
+    /// Why it ended.
+    pub(crate) finish: Finish,
+    /// Forward passes it took.
+    pub(crate) forwards: usize,
+}
+
+impl<'a> Span<'a> {
+    /// An empty span after the stream that `session` holds.
+    pub(crate) fn new(
+        model: &'a mut dyn Model,
+        session: &'a mut Session,
+        tokenizer: &'a Tokenizer,
+        sampler: &'a Sampler,
+        control: &'a mut Control,
+        request: &'a Request,
+    ) -> Self {
+        let settled = Vec::new();
+        Span { model, session, tokenizer, sampler, control, request, settled, line_breaks: 0, forwards: 0 }
+    }
+
+    /// Fills the span; `known` is the token after the stream.
+    pub(crate) fn fill(mut self, known: Pick) -> Result<Filled, EngineError> {
+        let finish = match self.request.decoding.mode {
+            Mode::Causal => causal::fill(&mut self, known),
+            Mode::Parallel => parallel::fill(&mut self, known),
+            Mode::Verified => verified::fill(&mut self, known),
+        }?;
+        Ok(Filled { tokens: self.settled, finish, forwards: self.forwards })
+    }
+
+    /// Adds a token for good; the finish, if the span ends with or before it.
+    fn settle(&mut self, pick: Pick) -> Option<Finish> {
+        // No special id belongs into text. The model ends with `end`; any other means that it has lost the layout.
+        if self.tokenizer.is_special(pick.token) {
+            return Some(Finish::End);
+        }
+        self.settled.push(pick);
+        self.line_breaks += self.tokenizer.line_breaks(pick.token);
+        if self.request.max_lines.is_some_and(|max| self.line_breaks >= max) {
+            Some(Finish::MaxLines)
+        } else if self.settled.len() >= self.request.max_tokens {
+            Some(Finish::MaxTokens)
+        } else {
+            None
+        }
+    }
+
+    /// Asked before each forward pass: an error when cancelled, a finish when no further pass may start.
+    fn check(&self, rows: usize) -> Result<Option<Finish>, EngineError> {
+        match self.control.stop() {
+            Some(Stop::Cancelled) => Err(EngineError::Cancelled),
+            Some(Stop::Deadline) => Ok(Some(Finish::Deadline)),
+            None if self.session.len() + rows > self.model.config().context => Ok(Some(Finish::Full)),
+            None => Ok(None),
+        }
+    }
+
+    /// One forward pass over `ids` at the session's end; picks for the rows from `first` on.
+    fn forward(&mut self, ids: &[u32], attention: Attention, first: usize) -> Result<Vec<Pick>, EngineError> {
+        let mut picks = Vec::with_capacity(ids.len() - first);
+        let head = Head::Picks(first..ids.len(), self.sampler, &mut picks);
+        self.model.forward(self.session.slot(), self.session.len(), ids, attention, head)?;
+        self.forwards += 1;
+        Ok(picks)
+    }
+
+    fn end(&self) -> u32 {
+        self.model.config().special.end
+    }
+
+    fn mask(&self) -> u32 {
+        self.model.config().special.mask
+    }
+
+    /// Shows the settled text and the rows of a block: each a token and whether it is final.
+    fn show(&mut self, block: &[(u32, bool)]) {
+        let Span { control, tokenizer, settled, forwards, model, .. } = self;
+        let special = model.config().special;
+        control.show(|| {
+            let ids: Vec<u32> = settled.iter().map(|p| p.token).collect();
+            let text = |id: u32| if id == special.end { String::new() } else { tokenizer.decode(&[id]) };
+            let cell = |&(id, fixed): &(u32, bool)| match (id, fixed) {
+                (id, _) if id == special.mask => Cell::Masked,
+                (id, true) => Cell::Settled(text(id)),
+                (id, false) => Cell::Tentative(text(id)),
+            };
+            Frame {
+                settled: tokenizer.decode(&ids),
+                block: block.iter().map(cell).collect(),
+                forwards: *forwards,
+            }
+        });
+    }
+}

@@ -1,0 +1,68 @@
+//! Draft and verify: a block is denoised in parallel, then one causal pass keeps what it agrees with.
+//!
+//! The text equals [`super::causal`] by construction: a drafted token is kept only where the causal pick before it
+//! is the same token, and the first disagreement is replaced by the causal pick.
+
+use super::Span;
+use crate::completion::Finish;
+use crate::error::EngineError;
+use crate::model::Attention;
+use crate::sampler::Pick;
+
+pub(super) fn fill(span: &mut Span<'_>, mut known: Pick) -> Result<Finish, EngineError> {
+    let rows = span.request.decoding.block;
+    loop {
+        if let Some(finish) = span.settle(known) {
+            return Ok(finish);
+        }
+        let drafted = match draft(span, known.token, rows)? {
+            Ok(drafted) => drafted,
+            Err(finish) => return Ok(finish),
+        };
+        if let Some(finish) = span.check(drafted.len())? {
+            return Ok(finish);
+        }
+        let causal = span.forward(&drafted, Attention::Causal, 0)?;
+        let accepted = causal.iter().zip(&drafted[1..]).take_while(|(pick, id)| pick.token == **id).count();
+        span.session.extend(drafted[..=accepted].iter().copied());
+        for pick in &causal[..accepted] {
+            if let Some(finish) = span.settle(*pick) {
+                return Ok(finish);
+            }
+        }
+        known = causal[accepted];
+        span.show(&[(known.token, true)]);
+    }
+}
+
+/// Drafts a block whose first row is `known`: its tokens up to the drafted end, or the finish that came first.
+fn draft(span: &mut Span<'_>, known: u32, rows: usize) -> Result<Result<Vec<u32>, Finish>, EngineError> {
+    let (mask, end) = (span.mask(), span.end());
+    let mut block = vec![mask; rows];
+    block[0] = known;
+    let steps = span.request.decoding.draft_steps;
+    for step in 1..=steps {
+        if let Some(finish) = span.check(rows)? {
+            return Ok(Err(finish));
+        }
+        let picks = span.forward(&block, Attention::Bidirectional, 1)?;
+        reveal(&mut block, &picks, mask, step, steps);
+        let shown: Vec<_> = block.iter().enumerate().map(|(row, &id)| (id, row == 0)).collect();
+        span.show(&shown);
+    }
+    // Rows after the end are fill, and the end itself need not be run: the pick before it says whether it is right.
+    let length = block.iter().position(|&id| id == end).unwrap_or(rows);
+    block.truncate(length.max(1));
+    Ok(Ok(block))
+}
+
+/// Puts picks into masked rows: the most probable ones first, an equal share each step, all in the last.
+/// `picks` belong to rows 1 and up.
+fn reveal(block: &mut [u32], picks: &[Pick], mask: u32, step: usize, steps: usize) {
+    let mut open: Vec<usize> = (1..block.len()).filter(|&row| block[row] == mask).collect();
+    open.sort_by(|&a, &b| picks[b - 1].probability.total_cmp(&picks[a - 1].probability).then(a.cmp(&b)));
+    let share = open.len().div_ceil(steps - step + 1);
+    for &row in &open[..share] {
+        block[row] = picks[row - 1].token;
+    }
+}

@@ -1,0 +1,90 @@
+//! The real infiller: tokeniser, sessions and a model in this process.
+
+use std::time::Instant;
+
+use crate::completion::{Completion, Counts, Finish, Timings};
+use crate::control::Control;
+use crate::decode::Span;
+use crate::error::EngineError;
+use crate::infill::Infill;
+use crate::model::Model;
+use crate::request::Request;
+use crate::sampler::{Pick, Sampler};
+use crate::session::Sessions;
+use crate::stream;
+use crate::tokenizer::Tokenizer;
+
+/// A model with the sessions of the documents it completes.
+pub struct Local {
+    model: Box<dyn Model>,
+    tokenizer: Tokenizer,
+    sessions: Sessions,
+}
+
+impl Local {
+    /// An infiller without sessions.
+    pub fn new(model: Box<dyn Model>, tokenizer: Tokenizer) -> Self {
+        let sessions = Sessions::new(model.slots());
+        Local { model, tokenizer, sessions }
+    }
+
+    /// The middle's text: lines after the last one asked for are cut, whole lines end with a line break.
+    fn text(&self, tokens: &[Pick], request: &Request, whole_lines: bool) -> String {
+        let ids: Vec<u32> = tokens.iter().map(|pick| pick.token).collect();
+        let mut text = self.tokenizer.decode(&ids);
+        if let Some(max) = request.max_lines
+            && let Some((at, _)) = text.match_indices('\n').nth(max - 1)
+        {
+            text.truncate(at);
+        }
+        if whole_lines && !text.is_empty() {
+            text.push('\n');
+        }
+        text
+    }
+}
+
+impl Infill for Local {
+    fn describe(&self) -> String {
+        format!("{} on {}", self.model.config().name, self.model.device())
+    }
+
+    fn infill(&mut self, request: &Request, control: &mut Control) -> Result<Completion, EngineError> {
+        let clock = Instant::now();
+        let stream = stream::build(&request.prompt, &self.tokenizer, self.model.config());
+        let tokenize = clock.elapsed();
+
+        let clock = Instant::now();
+        let sampler = Sampler { sampling: request.sampling, banned: self.model.config().special.mask };
+        let session = self.sessions.open(request.document);
+        let prefilled = session.prefill(&stream.ids, self.model.as_mut(), &sampler, control)?;
+        let prefill = clock.elapsed();
+
+        let clock = Instant::now();
+        let (tokens, finish, forwards) = match prefilled.known {
+            Some(known) => {
+                let model = self.model.as_mut();
+                let span = Span::new(model, session, &self.tokenizer, &sampler, control, request);
+                let filled = span.fill(known)?;
+                (filled.tokens, filled.finish, filled.forwards)
+            }
+            None => (Vec::new(), Finish::Deadline, 0),
+        };
+        let denoise = clock.elapsed();
+
+        let log_probability: f32 =
+            tokens.iter().map(|pick| pick.probability.max(f32::MIN_POSITIVE).ln()).sum();
+        Ok(Completion {
+            text: self.text(&tokens, request, stream.whole_lines),
+            finish,
+            mean_log_probability: log_probability / tokens.len().max(1) as f32,
+            counts: Counts {
+                tokens: tokens.len(),
+                stream: stream.ids.len(),
+                reused: prefilled.reused,
+                forwards,
+            },
+            timings: Timings { tokenize, prefill, denoise, ..Timings::default() },
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! Sessions: which tokens each KV cache slot holds, and bringing a slot up to date with a stream.
+
+use crate::control::{Control, Stop};
+use crate::error::EngineError;
+use crate::model::{Attention, Head, Model};
+use crate::request::DocumentId;
+use crate::sampler::{Pick, Sampler};
+
+/// The model-side cache of one document.
+///
+/// Invariant: positions `0..ids.len()` of `slot` hold the keys and values of a causal pass over `ids`.
+#[derive(Debug)]
+pub(crate) struct Session {
+    document: DocumentId,
+    slot: usize,
+    ids: Vec<u32>,
+    last_used: u64,
+}
+
+/// All sessions of a model; the least recently used one gives way.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    sessions: Vec<Session>,
+    slots: usize,
+    clock: u64,
+}
+
+/// What bringing a session up to date found and did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Prefilled {
+    /// Tokens of the stream whose keys and values were in the cache.
+    pub(crate) reused: usize,
+    /// The token after the stream; `None` when the deadline came first.
+    pub(crate) known: Option<Pick>,
+}
+
+impl Sessions {
+    /// No sessions on a model with `slots` slots.
+    pub(crate) fn new(slots: usize) -> Self {
+        Sessions { sessions: Vec::new(), slots, clock: 0 }
+    }
+
+    /// The session of a document, a fresh one if it has none.
+    pub(crate) fn open(&mut self, document: DocumentId) -> &mut Session {
+        self.clock += 1;
+        let at = match self.sessions.iter().position(|s| s.document == document) {
+            Some(at) => at,
+            None if self.sessions.len() < self.slots => {
+                let slot = self.sessions.len();
+                self.sessions.push(Session { document, slot, ids: Vec::new(), last_used: 0 });
+                slot
+            }
+            None => {
+                let ages = self.sessions.iter().enumerate().map(|(at, s)| (s.last_used, at));
+                let (_, at) = ages.min().expect("a model has at least one slot");
+                let session = &mut self.sessions[at];
+                session.document = document;
+                session.ids.clear();
+                at
+            }
+        };
+        let session = &mut self.sessions[at];
+        session.last_used = self.clock;
+        session
+    }
+}
+
+impl Session {
+    /// Where the next token stands: the number of cached tokens.
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The model's slot.
+    pub(crate) fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// Records that a causal pass over `ids` was run at the session's end.
+    pub(crate) fn extend(&mut self, ids: impl IntoIterator<Item = u32>) {
+        self.ids.extend(ids);
+    }
+
+    /// Runs what is not cached of `stream` and picks the token after it. What was run stays cached when the request
+    /// is cancelled or its deadline passes, so the next one goes on from there.
+    pub(crate) fn prefill(
+        &mut self,
+        stream: &[u32],
+        model: &mut dyn Model,
+        sampler: &Sampler,
+        control: &Control,
+    ) -> Result<Prefilled, EngineError> {
+        let common = self.ids.iter().zip(stream).take_while(|(a, b)| a == b).count();
+        // The last row is run even if it is cached: its logits are what follows the stream.
+        let reused = common.min(stream.len() - 1);
+        self.ids.truncate(reused);
+        let mut picks = Vec::with_capacity(1);
+        for chunk in stream[reused..].chunks(model.max_rows()) {
+            match control.stop() {
+                Some(Stop::Cancelled) => return Err(EngineError::Cancelled),
+                Some(Stop::Deadline) => return Ok(Prefilled { reused, known: None }),
+                None => {}
+            }
+            let at = self.ids.len();
+            let head = if at + chunk.len() == stream.len() {
+                Head::Picks(chunk.len() - 1..chunk.len(), sampler, &mut picks)
+            } else {
+                Head::None
+            };
+            model.forward(self.slot, at, chunk, Attention::Causal, head)?;
+            self.ids.extend_from_slice(chunk);
+        }
+        Ok(Prefilled { reused, known: picks.pop() })
+    }
+}

@@ -1,0 +1,78 @@
+//! Text to ids and back. User text never becomes a special id, whatever it contains.
+
+use std::path::Path;
+
+use tokenizers::Tokenizer as Bpe;
+
+use crate::error::EngineError;
+
+/// A byte-level BPE tokeniser that treats all text as plain.
+pub struct Tokenizer {
+    bpe: Bpe,
+    /// Per id: what the denoise loop asks about it.
+    traits: Vec<Trait>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Trait {
+    /// A reserved id: never text.
+    Special,
+    /// Text with so many line breaks.
+    Text(u8),
+}
+
+impl Tokenizer {
+    /// Reads `tokenizer.json`; `vocab` is the model's.
+    pub fn open(path: &Path, vocab: usize) -> Result<Self, EngineError> {
+        let bytes = std::fs::read(path)
+            .map_err(|e| EngineError::Unreadable { path: path.into(), reason: e.to_string() })?;
+        let bad = |what: String| EngineError::BadModel {
+            path: path.into(),
+            what,
+            hint: "tokenizer.json must stand beside the model it was published with".into(),
+        };
+        let mut bpe = Bpe::from_bytes(&bytes).map_err(|e| bad(format!("is not a tokenizer: {e}")))?;
+        let size = bpe.get_vocab_size(true);
+        if size != vocab {
+            return Err(bad(format!("has {size} tokens, the model has {vocab}")));
+        }
+        // `<|im_start|>` in a buffer is text: split it like any other.
+        bpe.set_encode_special_tokens(true);
+        let mut traits = vec![Trait::Text(0); vocab];
+        for (token, id) in bpe.get_vocab(false) {
+            // The byte-level alphabet writes a line break as U+010A.
+            let breaks = token.chars().filter(|&c| c == '\u{10a}').count();
+            *traits.get_mut(id as usize).ok_or_else(|| bad(format!("has an id {id} beyond its size")))? =
+                Trait::Text(breaks.min(255) as u8);
+        }
+        for id in bpe.get_added_tokens_decoder().keys() {
+            *traits.get_mut(*id as usize).ok_or_else(|| bad(format!("has an id {id} beyond its size")))? =
+                Trait::Special;
+        }
+        Ok(Tokenizer { bpe, traits })
+    }
+
+    /// Ids of plain text. Bytes without a token (21 values that valid text hardly has) are dropped.
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        // Byte-level BPE encodes every string; the error type exists for other models.
+        self.bpe.encode_fast(text, false).map(|e| e.get_ids().to_vec()).unwrap_or_default()
+    }
+
+    /// Text of ids; a character that is cut becomes U+FFFD.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        self.bpe.decode(ids, false).unwrap_or_default()
+    }
+
+    /// True for the reserved ids, which have a meaning and no text.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.traits[id as usize] == Trait::Special
+    }
+
+    /// Line breaks in the text of an id.
+    pub fn line_breaks(&self, id: u32) -> usize {
+        match self.traits[id as usize] {
+            Trait::Special => 0,
+            Trait::Text(breaks) => breaks.into(),
+        }
+    }
+}

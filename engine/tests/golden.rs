@@ -1,0 +1,117 @@
+//! What an engine must reproduce of the training code: streams, logits and texts (`model/README.md`, Golden files).
+
+use cinnabar_engine::model::{Attention, Head, Model};
+use cinnabar_engine::{Control, Device, Mode, load, load_model, stream};
+use safetensors::SafeTensors;
+
+use crate::support::{Golden, config, goldens, model_file, options, tokenizer};
+
+/// Difference of f32 logits that another order of summation may make.
+const LOGIT_TOLERANCE: f32 = 2e-2;
+/// Two logits closer than this may change places.
+const TIE: f32 = 1e-3;
+
+/// The devices that compute in f32 and must agree with the training code.
+const EXACT: [Device; 1] = [Device::Reference];
+
+#[test]
+fn streams_are_bit_identical() {
+    let (tokenizer, config) = (tokenizer(), config());
+    for golden in goldens() {
+        let ids = stream::build(&golden.prompt, &tokenizer, &config).ids;
+        // The golden streams cut a long prefix at 640 tokens exactly; ours starts at a coarser jump.
+        let at = |stream: &[u32]| stream.iter().position(|&id| id == config.special.prefix).unwrap() + 1;
+        let (head, start) = golden.stream.split_at(at(&golden.stream));
+        let (our_head, our_start) = ids.split_at(at(&ids));
+        assert_eq!(our_head, head);
+        assert!(start.ends_with(our_start), "{:?}", golden.prompt.path);
+        assert!(start.len() - our_start.len() < 128);
+    }
+}
+
+#[test]
+fn logits_match() {
+    let bytes = std::fs::read(model_file("golden.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    for device in EXACT {
+        let mut model = load_model(&options(device)).unwrap();
+        for (index, golden) in goldens().iter().enumerate() {
+            let last = prefill(model.as_mut(), golden);
+            compare(&tensors, &format!("{index}.last"), &last, LOGIT_TOLERANCE);
+            for (name, block) in [("masked", &golden.masked_block), ("half", &golden.half_block)] {
+                let mut logits = Vec::new();
+                let head = Head::Logits(0..block.len(), &mut logits);
+                model.forward(0, golden.stream.len(), block, Attention::Bidirectional, head).unwrap();
+                compare(&tensors, &format!("{index}.{name}"), &logits, LOGIT_TOLERANCE);
+            }
+        }
+    }
+}
+
+#[test]
+fn texts_match() {
+    for device in EXACT {
+        let mut infill = load(&options(device)).unwrap();
+        for golden in goldens() {
+            if golden.stream.len() < 900 {
+                for (mode, name, block) in [
+                    (Mode::Causal, "causal", 16),
+                    (Mode::Verified, "verified_B16", 16),
+                    (Mode::Parallel, "parallel_tau0.9_B32", 32),
+                ] {
+                    let mut request = golden.request();
+                    request.decoding.mode = mode;
+                    request.decoding.block = block;
+                    let got = infill.infill(&request, &mut Control::unbounded()).unwrap();
+                    let (ids, text, forwards) = golden.mode(name);
+                    let text = if ids.len() > request.max_tokens {
+                        tokenizer().decode(&ids[..request.max_tokens])
+                    } else {
+                        text.to_string()
+                    };
+                    assert_eq!(got.text.trim_end_matches('\n'), text.trim_end_matches('\n'), "{name}");
+                    println!("{name} {forwards} {}", got.counts.forwards);
+                }
+            }
+        }
+    }
+}
+
+/// Fills slot 0 with a golden stream; the logits of its last row.
+fn prefill(model: &mut dyn Model, golden: &Golden) -> Vec<f32> {
+    let (rows, mut at, mut logits) = (model.max_rows(), 0, Vec::new());
+    for chunk in golden.stream.chunks(rows) {
+        let last = at + chunk.len() == golden.stream.len();
+        let head = match last {
+            true => Head::Logits(chunk.len() - 1..chunk.len(), &mut logits),
+            false => Head::None,
+        };
+        model.forward(0, at, chunk, Attention::Causal, head).unwrap();
+        at += chunk.len();
+    }
+    logits
+}
+
+/// Compares rows of logits with the stored top ids, values and log-sum-exp.
+fn compare(tensors: &SafeTensors<'_>, name: &str, logits: &[f32], tolerance: f32) {
+    let words = |part: &str| -> Vec<[u8; 4]> {
+        let tensor = tensors.tensor(&format!("{name}.{part}")).unwrap();
+        tensor.data().chunks_exact(4).map(|b| b.try_into().unwrap()).collect()
+    };
+    let floats = |part: &str| words(part).into_iter().map(f32::from_le_bytes).collect::<Vec<_>>();
+    let (values, sums) = (floats("top_values"), floats("logsumexp"));
+    let top: Vec<usize> = words("top_ids").into_iter().map(|b| i32::from_le_bytes(b) as usize).collect();
+    let vocab = logits.len() / sums.len();
+    let kept = values.len() / sums.len();
+    for (row, logits) in logits.chunks_exact(vocab).enumerate() {
+        let (ids, expected) = (&top[row * kept..][..kept], &values[row * kept..][..kept]);
+        for (&id, &value) in ids.iter().zip(expected) {
+            let off = (logits[id] - value).abs();
+            assert!(off <= tolerance, "{name} row {row} id {id}: {} instead of {value}", logits[id]);
+        }
+        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        assert!(logits[ids[0]] >= max - TIE, "{name} row {row}: another id is first");
+        let sum = max + logits.iter().map(|x| (x - max).exp()).sum::<f32>().ln();
+        assert!((sum - sums[row]).abs() <= tolerance, "{name} row {row}: log-sum-exp {sum}");
+    }
+}
