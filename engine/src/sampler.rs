@@ -35,10 +35,10 @@ impl Sampler {
                 (token, max) = (id as u32, x);
             }
         }
-        let mut sum: f32 = logits.iter().map(|&x| (x - max).exp()).sum();
-        if let Some(&x) = logits.get(self.banned as usize) {
-            sum -= (x - max).exp();
-        }
+        // The banned logit is left out, not subtracted: it may be by far the largest.
+        let mass = |logits: &[f32]| logits.iter().map(|&x| (x - max).exp()).sum::<f32>();
+        let banned = (self.banned as usize).min(logits.len());
+        let sum = mass(&logits[..banned]) + mass(logits.get(banned + 1..).unwrap_or_default());
         if self.is_greedy() {
             return Pick { token, probability: 1.0 / sum };
         }

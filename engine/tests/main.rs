@@ -1,6 +1,10 @@
 //! The engine through its public interface, with the shipped model.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod engine_thread;
 mod golden;
 mod model_files;
+mod sampler;
 mod sessions;
+mod stream;
 mod support;
