@@ -46,6 +46,10 @@ pub struct Counts {
     pub reused: usize,
     /// Forward passes after the stream was brought up to date.
     pub forwards: usize,
+    /// Blocks drafted in parallel among them; with [`crate::Mode::Auto`] this says what was chosen.
+    pub blocks: usize,
+    /// Rows of the last block drafted, 0 when there was none.
+    pub block: usize,
 }
 
 /// Wall time per stage.

@@ -1,6 +1,5 @@
 //! Filling the span after a stream: what the three modes share.
 
-mod causal;
 mod parallel;
 mod verified;
 
@@ -8,6 +7,7 @@ use crate::completion::{Cell, Finish, Frame};
 use crate::control::{Control, Stop};
 use crate::error::EngineError;
 use crate::model::{Attention, Head, Model};
+use crate::pace::Pace;
 use crate::request::{Mode, Request};
 use crate::sampler::{Pick, Sampler};
 use crate::session::Session;
@@ -21,10 +21,13 @@ pub(crate) struct Span<'a> {
     pub(crate) sampler: &'a Sampler,
     pub(crate) control: &'a mut Control,
     pub(crate) request: &'a Request,
+    pub(crate) pace: &'a mut Pace,
     /// Tokens of the middle, in order, without the end.
     settled: Vec<Pick>,
     line_breaks: usize,
     forwards: usize,
+    blocks: usize,
+    block: usize,
 }
 
 /// A filled span.
@@ -36,6 +39,10 @@ pub(crate) struct Filled {
     pub(crate) finish: Finish,
     /// Forward passes it took.
     pub(crate) forwards: usize,
+    /// Blocks drafted among them.
+    pub(crate) blocks: usize,
+    /// Rows of the last block.
+    pub(crate) block: usize,
 }
 
 impl<'a> Span<'a> {
@@ -47,19 +54,32 @@ impl<'a> Span<'a> {
         sampler: &'a Sampler,
         control: &'a mut Control,
         request: &'a Request,
+        pace: &'a mut Pace,
     ) -> Self {
-        let settled = Vec::new();
-        Span { model, session, tokenizer, sampler, control, request, settled, line_breaks: 0, forwards: 0 }
+        Span {
+            model,
+            session,
+            tokenizer,
+            sampler,
+            control,
+            request,
+            pace,
+            settled: Vec::new(),
+            line_breaks: 0,
+            forwards: 0,
+            blocks: 0,
+            block: 0,
+        }
     }
 
     /// Fills the span; `known` is the token after the stream.
     pub(crate) fn fill(mut self, known: Pick) -> Result<Filled, EngineError> {
         let finish = match self.request.decoding.mode {
-            Mode::Causal => causal::fill(&mut self, known),
             Mode::Parallel => parallel::fill(&mut self, known),
-            Mode::Verified => verified::fill(&mut self, known),
+            Mode::Auto | Mode::Verified | Mode::Causal => verified::fill(&mut self, known),
         }?;
-        Ok(Filled { tokens: self.settled, finish, forwards: self.forwards })
+        let Span { settled: tokens, forwards, blocks, block, .. } = self;
+        Ok(Filled { tokens, finish, forwards, blocks, block })
     }
 
     /// Adds a token for good; the finish, if the span ends with or before it.

@@ -1,6 +1,5 @@
 //! The resident engine: one thread owns the model, one slot per document feeds it, the newest request wins.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::future::{Future, IntoFuture};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +13,7 @@ use crate::completion::Completion;
 use crate::control::{CancelToken, Control, Watch};
 use crate::error::EngineError;
 use crate::infill::Infill;
-use crate::request::{DocumentId, Request};
+use crate::request::{DocumentId, Prompt, Request};
 
 /// Where the engine stands.
 #[derive(Debug, Clone)]
@@ -49,10 +48,25 @@ struct Shared {
 struct Queue {
     /// Oldest first, at most one per document.
     waiting: VecDeque<Job>,
-    /// Document and token of the request that runs.
-    running: Option<(DocumentId, CancelToken)>,
+    /// What to bring up to date when nothing waits; the newest edit alone counts.
+    prepare: Option<(DocumentId, Prompt)>,
+    running: Option<Running>,
     status: Status,
     closed: bool,
+}
+
+/// What the thread is at.
+struct Running {
+    document: DocumentId,
+    cancel: CancelToken,
+    /// A preparation: it gives way to everything.
+    background: bool,
+}
+
+/// What the thread does next.
+enum Work {
+    Answer(Job),
+    Prepare(DocumentId, Prompt, CancelToken),
 }
 
 struct Job {
@@ -70,6 +84,7 @@ impl Engine {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue {
                 waiting: VecDeque::new(),
+                prepare: None,
                 running: None,
                 status: Status::Loading,
                 closed: false,
@@ -118,11 +133,12 @@ impl Engine {
             return ticket;
         }
         let document = job.request.document;
-        if let Some((running, token)) = &queue.running
-            && *running == document
+        if let Some(running) = &queue.running
+            && (running.background || running.document == document)
         {
-            token.cancel();
+            running.cancel.cancel();
         }
+        queue.prepare.take_if(|(prepare, _)| *prepare == document);
         let older = queue.waiting.iter().position(|j| j.request.document == document);
         let superseded = older.and_then(|at| queue.waiting.remove(at));
         queue.waiting.push_back(job);
@@ -134,14 +150,25 @@ impl Engine {
         ticket
     }
 
+    /// Brings a document's session up to date while nothing else is to be done, so that the next request runs only its
+    /// last tokens. Superseded by the next call, whatever its document, and interrupted by every request.
+    pub fn prepare(&self, document: DocumentId, prompt: Prompt) {
+        let mut queue = self.shared.lock();
+        if let Some(running) = queue.running.as_ref().filter(|running| running.background) {
+            running.cancel.cancel();
+        }
+        queue.prepare = Some((document, prompt));
+        drop(queue);
+        self.shared.wake.notify_one();
+    }
+
     /// Cancels what waits or runs for a document.
     pub fn cancel(&self, document: DocumentId) {
         let mut queue = self.shared.lock();
-        if let Some((running, token)) = &queue.running
-            && *running == document
-        {
-            token.cancel();
+        if let Some(running) = queue.running.as_ref().filter(|running| running.document == document) {
+            running.cancel.cancel();
         }
+        queue.prepare.take_if(|(prepare, _)| *prepare == document);
         let waiting = queue.waiting.iter().position(|j| j.request.document == document);
         let job = waiting.and_then(|at| queue.waiting.remove(at));
         drop(queue);
@@ -156,8 +183,8 @@ impl Drop for Engine {
         let mut queue = self.shared.lock();
         queue.closed = true;
         let waiting = std::mem::take(&mut queue.waiting);
-        if let Some((_, token)) = &queue.running {
-            token.cancel();
+        if let Some(running) = &queue.running {
+            running.cancel.cancel();
         }
         drop(queue);
         self.shared.wake.notify_one();
@@ -187,11 +214,11 @@ impl Shared {
         let mut crashes = 0;
         loop {
             self.set_status(Status::Loading);
-            let loaded = catch_unwind(AssertUnwindSafe(&mut load)).unwrap_or_else(|p| Err(panicked(&*p)));
+            let loaded = catch(&mut load).and_then(|loaded| loaded);
             let crash = match loaded {
                 Ok(mut infill) => {
                     self.set_status(Status::Ready(infill.describe()));
-                    match self.answer_all(infill.as_mut()) {
+                    match self.work(infill.as_mut()) {
                         Ok(()) => return,
                         Err(crash) => crash,
                     }
@@ -205,46 +232,61 @@ impl Shared {
         }
     }
 
-    /// Answers jobs until the engine closes (`Ok`) or the model panics (`Err`).
-    fn answer_all(&self, infill: &mut dyn Infill) -> Result<(), EngineError> {
-        while let Some(mut job) = self.next() {
-            if job.cancel.is_cancelled() {
-                self.lock().running = None;
-                job.reply(Err(EngineError::Cancelled));
-                continue;
-            }
-            let queued = job.submitted.elapsed();
-            let deadline = job.request.deadline.map(|d: Duration| job.submitted + d);
-            let mut control = Control::new(job.cancel.clone(), deadline, job.watch.take());
-            let result = catch_unwind(AssertUnwindSafe(|| infill.infill(&job.request, &mut control)));
-            self.lock().running = None;
-            match result {
-                Ok(mut result) => {
-                    if let Ok(completion) = &mut result {
-                        completion.timings.queued = queued;
-                    }
-                    job.reply(result);
+    /// Works until the engine closes (`Ok`) or the model panics (`Err`).
+    fn work(&self, infill: &mut dyn Infill) -> Result<(), EngineError> {
+        while let Some(work) = self.next() {
+            let done = match work {
+                Work::Answer(job) => self.answer(job, infill),
+                Work::Prepare(document, prompt, cancel) => {
+                    let control = Control::new(cancel, None, None);
+                    let prepared = catch(|| infill.prepare(document, &prompt, &control));
+                    self.lock().running = None;
+                    // Cancelled or failed: the request that comes will do the work or report the error.
+                    prepared.map(|_| ())
                 }
-                Err(panic) => {
-                    let crash = panicked(&*panic);
-                    job.reply(Err(crash.clone()));
-                    return Err(crash);
-                }
-            }
+            };
+            done?;
         }
         Ok(())
     }
 
-    /// Waits for the next job and marks it as running; `None` when the engine closes.
-    fn next(&self) -> Option<Job> {
+    /// Answers one job; an error is a panic of the model, reported in the answer as well.
+    fn answer(&self, mut job: Job, infill: &mut dyn Infill) -> Result<(), EngineError> {
+        let queued = job.submitted.elapsed();
+        let deadline = job.request.deadline.map(|d: Duration| job.submitted + d);
+        let mut control = Control::new(job.cancel.clone(), deadline, job.watch.take());
+        let answer = match job.cancel.is_cancelled() {
+            true => Ok(Err(EngineError::Cancelled)),
+            false => catch(|| infill.infill(&job.request, &mut control)),
+        };
+        self.lock().running = None;
+        let (answer, crash) = match answer {
+            Ok(answer) => (answer, Ok(())),
+            Err(crash) => (Err(crash.clone()), Err(crash)),
+        };
+        job.reply(answer.map(|mut completion| {
+            completion.timings.queued = queued;
+            completion
+        }));
+        crash
+    }
+
+    /// Waits for something to do and marks it as running; `None` when the engine closes.
+    fn next(&self) -> Option<Work> {
         let mut queue = self.lock();
         loop {
             if queue.closed {
                 return None;
             }
             if let Some(job) = queue.waiting.pop_front() {
-                queue.running = Some((job.request.document, job.cancel.clone()));
-                return Some(job);
+                let (document, cancel) = (job.request.document, job.cancel.clone());
+                queue.running = Some(Running { document, cancel, background: false });
+                return Some(Work::Answer(job));
+            }
+            if let Some((document, prompt)) = queue.prepare.take() {
+                let cancel = CancelToken::default();
+                queue.running = Some(Running { document, cancel: cancel.clone(), background: true });
+                return Some(Work::Prepare(document, prompt, cancel));
             }
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
@@ -266,10 +308,13 @@ impl Job {
     }
 }
 
-fn panicked(payload: &(dyn Any + Send)) -> EngineError {
-    let text = payload.downcast_ref::<&str>().map(|s| s.to_string());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    EngineError::Failed(text.unwrap_or_else(|| "panic without a message".into()))
+/// Runs the model's code; a panic becomes an error. What it leaves half done is dropped with the model.
+fn catch<T>(f: impl FnOnce() -> T) -> Result<T, EngineError> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|s| s.to_string());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        EngineError::Failed(text.unwrap_or_else(|| "panic without a message".into()))
+    })
 }
 
 /// The claim on an answer. Dropping it cancels the request.

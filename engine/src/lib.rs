@@ -19,6 +19,7 @@ pub mod config;
 mod decode;
 pub mod gguf;
 pub mod model;
+mod pace;
 mod reference;
 pub mod sampler;
 mod session;

@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use crate::completion::{Completion, Counts, Finish, Timings};
 use crate::control::Control;
-use crate::decode::Span;
+use crate::decode::{Filled, Span};
 use crate::error::EngineError;
 use crate::infill::Infill;
 use crate::model::Model;
-use crate::request::Request;
+use crate::pace::Pace;
+use crate::request::{DocumentId, Prompt, Request};
 use crate::sampler::{Pick, Sampler};
 use crate::session::Sessions;
 use crate::stream;
@@ -19,19 +20,22 @@ pub struct Local {
     model: Box<dyn Model>,
     tokenizer: Tokenizer,
     sessions: Sessions,
+    pace: Pace,
 }
 
 impl Local {
     /// An infiller without sessions.
     pub fn new(model: Box<dyn Model>, tokenizer: Tokenizer) -> Self {
         let sessions = Sessions::new(model.slots());
-        Local { model, tokenizer, sessions }
+        Local { model, tokenizer, sessions, pace: Pace::default() }
     }
 
     /// The middle's text: lines after the last one asked for are cut, whole lines end with a line break.
     fn text(&self, tokens: &[Pick], request: &Request, whole_lines: bool) -> String {
         let ids: Vec<u32> = tokens.iter().map(|pick| pick.token).collect();
         let mut text = self.tokenizer.decode(&ids);
+        // A limit or the deadline may cut a character; its first bytes are no text.
+        text.truncate(text.trim_end_matches('\u{fffd}').len());
         if let Some(max) = request.max_lines
             && let Some((at, _)) = text.match_indices('\n').nth(max - 1)
         {
@@ -57,34 +61,46 @@ impl Infill for Local {
         let clock = Instant::now();
         let sampler = Sampler { sampling: request.sampling, banned: self.model.config().special.mask };
         let session = self.sessions.open(request.document);
-        let prefilled = session.prefill(&stream.ids, self.model.as_mut(), &sampler, control)?;
+        let prefilled = session.prefill(&stream.ids, self.model.as_mut(), Some(&sampler), control)?;
         let prefill = clock.elapsed();
 
         let clock = Instant::now();
-        let (tokens, finish, forwards) = match prefilled.known {
+        let filled = match prefilled.known {
             Some(known) => {
-                let model = self.model.as_mut();
-                let span = Span::new(model, session, &self.tokenizer, &sampler, control, request);
-                let filled = span.fill(known)?;
-                (filled.tokens, filled.finish, filled.forwards)
+                let (model, pace) = (self.model.as_mut(), &mut self.pace);
+                Span::new(model, session, &self.tokenizer, &sampler, control, request, pace).fill(known)?
             }
-            None => (Vec::new(), Finish::Deadline, 0),
+            None => Filled { tokens: Vec::new(), finish: Finish::Deadline, forwards: 0, blocks: 0, block: 0 },
         };
         let denoise = clock.elapsed();
 
+        let n = filled.tokens.len();
         let log_probability: f32 =
-            tokens.iter().map(|pick| pick.probability.max(f32::MIN_POSITIVE).ln()).sum();
+            filled.tokens.iter().map(|pick| pick.probability.max(f32::MIN_POSITIVE).ln()).sum();
         Ok(Completion {
-            text: self.text(&tokens, request, stream.whole_lines),
-            finish,
-            mean_log_probability: log_probability / tokens.len().max(1) as f32,
+            text: self.text(&filled.tokens, request, stream.whole_lines),
+            finish: filled.finish,
+            mean_log_probability: log_probability / n.max(1) as f32,
             counts: Counts {
-                tokens: tokens.len(),
+                tokens: n,
                 stream: stream.ids.len(),
                 reused: prefilled.reused,
-                forwards,
+                forwards: filled.forwards,
+                blocks: filled.blocks,
+                block: filled.block,
             },
             timings: Timings { tokenize, prefill, denoise, ..Timings::default() },
         })
+    }
+
+    fn prepare(
+        &mut self,
+        document: DocumentId,
+        prompt: &Prompt,
+        control: &Control,
+    ) -> Result<(), EngineError> {
+        let stream = stream::build(prompt, &self.tokenizer, self.model.config());
+        let session = self.sessions.open(document);
+        session.prefill(&stream.ids, self.model.as_mut(), None, control).map(|_| ())
     }
 }

@@ -38,6 +38,9 @@ pub struct Snippet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
+    /// [`Mode::Verified`] with the block, or [`Mode::Causal`], whichever has proved faster on this device for these
+    /// texts. The text is the same either way.
+    Auto,
     /// A block is drafted in parallel and verified causally; the text equals [`Mode::Causal`] by construction.
     Verified,
     /// Every step commits the rows whose probability reaches the threshold.
@@ -51,7 +54,7 @@ pub enum Mode {
 pub struct Decoding {
     /// How the span is filled.
     pub mode: Mode,
-    /// Rows of a block: 8, 16, 32 or 64. Not used by [`Mode::Causal`].
+    /// Rows of a block: 8, 16, 32 or 64. [`Mode::Causal`] has none, [`Mode::Auto`] chooses up to this one.
     pub block: usize,
     /// [`Mode::Parallel`]: probability from which a row is committed, in (0, 1].
     pub threshold: f32,
@@ -61,7 +64,7 @@ pub struct Decoding {
 
 impl Default for Decoding {
     fn default() -> Self {
-        Decoding { mode: Mode::Verified, block: 16, threshold: 0.9, draft_steps: 1 }
+        Decoding { mode: Mode::Auto, block: 32, threshold: 0.9, draft_steps: 1 }
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Sessions {
 pub(crate) struct Prefilled {
     /// Tokens of the stream whose keys and values were in the cache.
     pub(crate) reused: usize,
-    /// The token after the stream; `None` when the deadline came first.
+    /// The token after the stream; `None` when the deadline came first or nobody asked.
     pub(crate) known: Option<Pick>,
 }
 
@@ -81,13 +81,13 @@ impl Session {
         self.ids.extend(ids);
     }
 
-    /// Runs what is not cached of `stream` and picks the token after it. What was run stays cached when the request
-    /// is cancelled or its deadline passes, so the next one goes on from there.
+    /// Runs what is not cached of `stream` and picks the token after it if there is a sampler. What was run stays cached
+    /// when the request is cancelled or its deadline passes, so the next one goes on from there.
     pub(crate) fn prefill(
         &mut self,
         stream: &[u32],
         model: &mut dyn Model,
-        sampler: &Sampler,
+        sampler: Option<&Sampler>,
         control: &Control,
     ) -> Result<Prefilled, EngineError> {
         let common = self.ids.iter().zip(stream).take_while(|(a, b)| a == b).count();
@@ -102,10 +102,10 @@ impl Session {
                 None => {}
             }
             let at = self.ids.len();
-            let head = if at + chunk.len() == stream.len() {
-                Head::Picks(chunk.len() - 1..chunk.len(), sampler, &mut picks)
-            } else {
-                Head::None
+            let last = at + chunk.len() == stream.len();
+            let head = match sampler.filter(|_| last) {
+                Some(sampler) => Head::Picks(chunk.len() - 1..chunk.len(), sampler, &mut picks),
+                None => Head::None,
             };
             model.forward(self.slot, at, chunk, Attention::Causal, head)?;
             self.ids.extend_from_slice(chunk);

@@ -10,8 +10,17 @@ use cinnabar_engine::{
 
 /// Answers with the prefix; the prefixes `block`, `panic` and `fail` do what they say.
 struct Script {
-    /// Tells the test that a blocking request has started.
+    /// Tells the test that a blocking request or a preparation has started.
     started: Sender<()>,
+}
+
+impl Script {
+    fn block(&self, control: &Control) {
+        self.started.send(()).unwrap();
+        while control.stop().is_none() {
+            std::thread::yield_now();
+        }
+    }
 }
 
 impl Infill for Script {
@@ -24,10 +33,7 @@ impl Infill for Script {
             "panic" => panic!("scripted"),
             "fail" => return Err(EngineError::Failed("scripted".into())),
             "block" => {
-                self.started.send(()).unwrap();
-                while control.stop().is_none() {
-                    std::thread::yield_now();
-                }
+                self.block(control);
                 return Err(EngineError::Cancelled);
             }
             _ => {}
@@ -39,6 +45,14 @@ impl Infill for Script {
             counts: Counts::default(),
             timings: Timings::default(),
         })
+    }
+
+    fn prepare(&mut self, _: DocumentId, prompt: &Prompt, control: &Control) -> Result<(), EngineError> {
+        if prompt.prefix == "panic" {
+            panic!("scripted");
+        }
+        self.block(control);
+        Err(EngineError::Cancelled)
     }
 }
 
@@ -128,6 +142,29 @@ fn a_crash_is_survived_once() {
     let seen = seen.lock().unwrap();
     assert_eq!(seen[..4], ["loading", "script", "loading", "script"]);
     assert!(seen[4].contains("2 times"), "{seen:?}");
+}
+
+/// A preparation blocks until it is interrupted: by a request of any document, by the next preparation, by cancelling.
+#[test]
+fn a_preparation_gives_way() {
+    let (engine, blocks, _) = engine();
+    let prompt = || Prompt { prefix: "p".into(), ..Prompt::default() };
+    engine.prepare(DocumentId(1), prompt());
+    blocks.recv().unwrap();
+    assert_eq!(text(engine.submit(request(2, "a")).wait()), "a");
+    engine.prepare(DocumentId(1), prompt());
+    blocks.recv().unwrap();
+    engine.prepare(DocumentId(1), prompt());
+    blocks.recv().unwrap();
+    engine.cancel(DocumentId(1));
+    assert_eq!(text(engine.submit(request(1, "b")).wait()), "b");
+}
+
+#[test]
+fn a_crash_while_preparing_is_survived() {
+    let (engine, ..) = engine();
+    engine.prepare(DocumentId(1), Prompt { prefix: "panic".into(), ..Prompt::default() });
+    assert_eq!(text(engine.submit(request(1, "c")).wait()), "c");
 }
 
 #[test]

@@ -53,6 +53,14 @@ fn the_same_prompt_again_runs_one_row() {
 }
 
 #[test]
+fn a_prepared_session_leaves_one_row_to_the_request() {
+    let mut infill = infill();
+    infill.prepare(DOCUMENT, &prompt(PREFIX, SUFFIX), &Control::unbounded()).unwrap();
+    let got = ask(&mut *infill, DOCUMENT, PREFIX, SUFFIX);
+    assert_eq!(got.counts.stream - got.counts.reused, 1);
+}
+
+#[test]
 fn an_auto_closed_bracket_keeps_the_prefix() {
     let mut infill = infill();
     ask(&mut *infill, DOCUMENT, PREFIX, SUFFIX);

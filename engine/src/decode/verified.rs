@@ -1,20 +1,25 @@
 //! Draft and verify: a block is denoised in parallel, then one causal pass keeps what it agrees with.
 //!
-//! The text equals [`super::causal`] by construction: a drafted token is kept only where the causal pick before it
-//! is the same token, and the first disagreement is replaced by the causal pick.
+//! The text equals causal decoding by construction: a drafted token is kept only where the causal pick before it is the
+//! same token, and the first disagreement is replaced by the causal pick. A block of one row has nothing to draft: it
+//! *is* a step of causal decoding, so rounds of different sizes mix freely.
+
+use std::time::Instant;
 
 use super::Span;
 use crate::completion::Finish;
 use crate::error::EngineError;
 use crate::model::Attention;
+use crate::request::Mode;
 use crate::sampler::Pick;
 
 pub(super) fn fill(span: &mut Span<'_>, mut known: Pick) -> Result<Finish, EngineError> {
-    let rows = span.request.decoding.block;
     loop {
         if let Some(finish) = span.settle(known) {
             return Ok(finish);
         }
+        let clock = Instant::now();
+        let rows = rows(span);
         let drafted = match draft(span, known.token, rows)? {
             Ok(drafted) => drafted,
             Err(finish) => return Ok(finish),
@@ -25,6 +30,7 @@ pub(super) fn fill(span: &mut Span<'_>, mut known: Pick) -> Result<Finish, Engin
         let causal = span.forward(&drafted, Attention::Causal, 0)?;
         let accepted = causal.iter().zip(&drafted[1..]).take_while(|(pick, id)| pick.token == **id).count();
         span.session.extend(drafted[..=accepted].iter().copied());
+        span.pace.record(rows, clock.elapsed(), accepted + 1);
         for pick in &causal[..accepted] {
             if let Some(finish) = span.settle(*pick) {
                 return Ok(finish);
@@ -35,11 +41,29 @@ pub(super) fn fill(span: &mut Span<'_>, mut known: Pick) -> Result<Finish, Engin
     }
 }
 
+/// Rows of the next round: no more than tokens are still wanted, rounded up to a block that the model was trained with.
+fn rows(span: &Span<'_>) -> usize {
+    let decoding = span.request.decoding;
+    match decoding.mode {
+        Mode::Causal => 1,
+        Mode::Auto => {
+            let wanted = span.request.max_tokens.saturating_sub(span.settled.len()) + 1;
+            span.pace.rows(decoding.block.min(wanted.next_power_of_two()))
+        }
+        Mode::Verified | Mode::Parallel => decoding.block,
+    }
+}
+
 /// Drafts a block whose first row is `known`: its tokens up to the drafted end, or the finish that came first.
 fn draft(span: &mut Span<'_>, known: u32, rows: usize) -> Result<Result<Vec<u32>, Finish>, EngineError> {
     let (mask, end) = (span.mask(), span.end());
     let mut block = vec![mask; rows];
     block[0] = known;
+    if rows == 1 {
+        return Ok(Ok(block));
+    }
+    span.blocks += 1;
+    span.block = rows;
     let steps = span.request.decoding.draft_steps;
     for step in 1..=steps {
         if let Some(finish) = span.check(rows)? {
