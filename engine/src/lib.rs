@@ -16,6 +16,7 @@ mod local;
 mod request;
 
 pub mod config;
+pub mod cpu;
 mod decode;
 pub mod gguf;
 pub mod model;

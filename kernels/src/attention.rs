@@ -13,7 +13,7 @@ use crate::level::{self, Level};
 use crate::math;
 use crate::matrix::{BLOCK, TILE};
 use crate::rows::{Rows, Writer};
-use crate::tile::{self, Panel, Strided};
+use crate::tile::{self, Strided};
 
 /// Query rows of a unit, heads included, at most.
 const QUERIES: usize = 12;
@@ -36,7 +36,11 @@ pub fn attention(
     let heads = out.width() / d;
     let group = heads / cache.heads();
     assert!(d <= MAX_HEAD && d.is_multiple_of(BLOCK), "heads of width {d} are not supported");
-    assert!(group * cache.heads() == heads && group <= QUERIES, "{heads} heads do not share {}", cache.heads());
+    assert!(
+        group * cache.heads() == heads && group <= QUERIES,
+        "{heads} heads do not share {}",
+        cache.heads()
+    );
     assert_eq!(queries.len(), rows * heads * d, "queries have another shape");
     assert!(at + rows <= cache.positions() && rows <= out.capacity(), "rows are out of range");
     let per_unit = QUERIES / group;
@@ -81,14 +85,13 @@ impl Unit {
 fn reference(unit: &Unit, queries: &[f32], cache: &Cache, out: &Writer<'_>) {
     let d = cache.head();
     let heads = cache.heads() * unit.group;
-    let values = cache.values(unit.kv);
     for q in 0..unit.count * unit.group {
         let (row, head) = unit.query(q);
         let query = &queries[(row * heads + head) * d..][..d];
         let scores: Vec<f32> = (0..unit.sight(row))
             .map(|p| {
                 let keys = cache.keys(unit.kv, p / TILE);
-                let dot: f32 = (0..d).map(|i| query[i] * keys[i * TILE + p % TILE].to_f32()).sum();
+                let dot: f32 = (0..d).map(|i| query[i] * keys.get(i * TILE + p % TILE)).sum();
                 dot / (d as f32).sqrt()
             })
             .collect();
@@ -97,8 +100,9 @@ fn reference(unit: &Unit, queries: &[f32], cache: &Cache, out: &Writer<'_>) {
         let sum: f32 = weights.iter().sum();
         let mut attended = [0.0; MAX_HEAD];
         for (p, weight) in weights.iter().enumerate() {
-            for (to, value) in attended.iter_mut().zip(&values[p * d..][..d]) {
-                *to += weight / sum * value.to_f32();
+            let values = cache.values(unit.kv, p, 0);
+            for (i, to) in attended[..d].iter_mut().enumerate() {
+                *to += weight / sum * values.get(i);
             }
         }
         put(Level::REFERENCE, out, row, head * d, &attended[..d]);
@@ -127,7 +131,7 @@ fn run(level: Level, unit: &Unit, queries: &[f32], cache: &Cache, out: &Writer<'
         for panel in 0..seen.div_ceil(TILE) {
             let a = Strided { data: &scaled[..], stride: d };
             let keys = cache.keys(unit.kv, start / TILE + panel);
-            let b = Strided { data: Panel::F16(keys), stride: TILE };
+            let b = Strided { data: keys, stride: TILE };
             let to = Strided { data: &mut scores[panel * TILE..], stride: RUN };
             tile::product(level, count, d, a, b, to, false);
         }
@@ -137,10 +141,9 @@ fn run(level: Level, unit: &Unit, queries: &[f32], cache: &Cache, out: &Writer<'
             let weights = &mut scores[q * RUN..][..seen];
             softmax[q].absorb(level, weights, own, &mut attended[q * d..][..d]);
         }
-        let values = &cache.values(unit.kv)[start * d..];
         for column in (0..d).step_by(TILE) {
             let a = Strided { data: &scores[..], stride: RUN };
-            let b = Strided { data: Panel::F16(&values[column..]), stride: d };
+            let b = Strided { data: cache.values(unit.kv, start, column), stride: d };
             let to = Strided { data: &mut attended[column..], stride: d };
             tile::product(level, count, seen, a, b, to, true);
         }

@@ -1,31 +1,50 @@
 //! Keys and values of one layer, growing with the positions that are used.
 //!
 //! Keys lie in panels of 16 positions, `[head][positions/16][d][16]`, so that the scores of 16 positions are one product of
-//! `tile.rs`; values lie as rows, `[head][positions][d]`, so that 16 columns of the output are. Both are f16: half the memory
-//! and traffic of f32.
+//! `tile.rs`; values lie as rows, `[head][positions][d]`, so that 16 columns of the output are.
 
 use half::f16;
 
 use crate::disjoint::Disjoint;
 use crate::matrix::TILE;
+use crate::tile::Panel;
 
 /// Positions that a cache grows by.
 const GROWTH: usize = 256;
+
+/// How keys and values are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// As they are.
+    F32,
+    /// Rounded to 11 bits: half the memory and traffic.
+    F16,
+}
 
 /// Keys and values of a layer. New ones are zero.
 pub struct Cache {
     head: usize,
     positions: usize,
     /// One buffer for each KV head.
-    keys: Vec<Vec<f16>>,
-    values: Vec<Vec<f16>>,
+    keys: Vec<Buffer>,
+    values: Vec<Buffer>,
+}
+
+#[derive(Clone)]
+enum Buffer {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
 }
 
 impl Cache {
     /// An empty cache of `heads` KV heads of width `head`, a multiple of 16.
-    pub fn new(heads: usize, head: usize) -> Cache {
+    pub fn new(storage: Storage, heads: usize, head: usize) -> Cache {
         assert!(head.is_multiple_of(TILE), "a head of width {head} is no whole number of panels");
-        Cache { head, positions: 0, keys: vec![Vec::new(); heads], values: vec![Vec::new(); heads] }
+        let empty = match storage {
+            Storage::F32 => Buffer::F32(Vec::new()),
+            Storage::F16 => Buffer::F16(Vec::new()),
+        };
+        Cache { head, positions: 0, keys: vec![empty.clone(); heads], values: vec![empty; heads] }
     }
 
     /// Makes room for `positions` positions; what is stored stays.
@@ -35,8 +54,7 @@ impl Cache {
         }
         self.positions = positions.next_multiple_of(GROWTH);
         for buffer in self.keys.iter_mut().chain(&mut self.values) {
-            buffer.reserve_exact(self.positions * self.head - buffer.len());
-            buffer.resize(self.positions * self.head, f16::ZERO);
+            buffer.grow(self.positions * self.head);
         }
     }
 
@@ -55,26 +73,51 @@ impl Cache {
         self.positions
     }
 
-    /// Bytes held.
-    pub fn bytes(&self) -> usize {
-        2 * 2 * self.heads() * self.positions * self.head
-    }
-
     /// The panel of positions `16 · panel ..` of a head: `[d][16]`.
-    pub(crate) fn keys(&self, head: usize, panel: usize) -> &[f16] {
-        &self.keys[head][panel * TILE * self.head..][..TILE * self.head]
+    pub(crate) fn keys(&self, head: usize, panel: usize) -> Panel<'_> {
+        self.keys[head].part(panel * TILE * self.head, TILE * self.head)
     }
 
-    /// All values of a head: `[positions][d]`.
-    pub(crate) fn values(&self, head: usize) -> &[f16] {
-        &self.values[head]
+    /// The values of a head from a position and its value `from` on: rows that are `d` apart.
+    pub(crate) fn values(&self, head: usize, position: usize, from: usize) -> Panel<'_> {
+        let start = position * self.head + from;
+        self.values[head].part(start, self.positions * self.head - start)
     }
 
     pub(crate) fn writer(&mut self) -> Writer<'_> {
         Writer {
             head: self.head,
-            keys: self.keys.iter_mut().map(|k| Disjoint::new(k)).collect(),
-            values: self.values.iter_mut().map(|v| Disjoint::new(v)).collect(),
+            keys: self.keys.iter_mut().map(Buffer::shared).collect(),
+            values: self.values.iter_mut().map(Buffer::shared).collect(),
+        }
+    }
+}
+
+impl Buffer {
+    fn grow(&mut self, len: usize) {
+        match self {
+            Buffer::F32(b) => {
+                b.reserve_exact(len - b.len());
+                b.resize(len, 0.0);
+            }
+            Buffer::F16(b) => {
+                b.reserve_exact(len - b.len());
+                b.resize(len, f16::ZERO);
+            }
+        }
+    }
+
+    fn part(&self, start: usize, len: usize) -> Panel<'_> {
+        match self {
+            Buffer::F32(b) => Panel::F32(&b[start..][..len]),
+            Buffer::F16(b) => Panel::F16(&b[start..][..len]),
+        }
+    }
+
+    fn shared(&mut self) -> Shared<'_> {
+        match self {
+            Buffer::F32(b) => Shared::F32(Disjoint::new(b)),
+            Buffer::F16(b) => Shared::F16(Disjoint::new(b)),
         }
     }
 }
@@ -82,8 +125,13 @@ impl Cache {
 /// Writes parts of keys and values from several threads.
 pub(crate) struct Writer<'a> {
     head: usize,
-    keys: Vec<Disjoint<'a, f16>>,
-    values: Vec<Disjoint<'a, f16>>,
+    keys: Vec<Shared<'a>>,
+    values: Vec<Shared<'a>>,
+}
+
+enum Shared<'a> {
+    F32(Disjoint<'a, f32>),
+    F16(Disjoint<'a, f16>),
 }
 
 impl Writer<'_> {
@@ -93,12 +141,9 @@ impl Writer<'_> {
     /// No other thread writes this part at the same time.
     #[expect(unsafe_code, reason = "threads write different parts of a key")]
     pub(crate) unsafe fn put_key(&self, head: usize, position: usize, from: usize, part: &[f32]) {
-        let panel = position / TILE * TILE * self.head;
-        for (i, &x) in part.iter().enumerate() {
-            // SAFETY: the caller has this part for itself, and the element belongs to this position alone.
-            let to = unsafe { self.keys[head].slice(panel + (from + i) * TILE + position % TILE, 1) };
-            to[0] = f16::from_f32(x);
-        }
+        let start = position / TILE * TILE * self.head + from * TILE + position % TILE;
+        // SAFETY: the caller has this part for itself, and the elements belong to this position alone.
+        unsafe { self.keys[head].put(start, TILE, part) }
     }
 
     /// Writes part of a value, from its value `from`.
@@ -108,9 +153,25 @@ impl Writer<'_> {
     #[expect(unsafe_code, reason = "threads write different parts of a value")]
     pub(crate) unsafe fn put_value(&self, head: usize, position: usize, from: usize, part: &[f32]) {
         // SAFETY: the caller has this part for itself.
-        let to = unsafe { self.values[head].slice(position * self.head + from, part.len()) };
-        for (to, &x) in to.iter_mut().zip(part) {
-            *to = f16::from_f32(x);
+        unsafe { self.values[head].put(position * self.head + from, 1, part) }
+    }
+}
+
+impl Shared<'_> {
+    /// Writes `part` to every `step`th element from `start` on.
+    ///
+    /// # Safety
+    /// No other thread writes these elements at the same time.
+    #[expect(unsafe_code, reason = "threads write different elements")]
+    unsafe fn put(&self, start: usize, step: usize, part: &[f32]) {
+        for (i, &x) in part.iter().enumerate() {
+            // SAFETY: the caller has this element for itself.
+            unsafe {
+                match self {
+                    Shared::F32(b) => b.slice(start + i * step, 1)[0] = x,
+                    Shared::F16(b) => b.slice(start + i * step, 1)[0] = f16::from_f32(x),
+                }
+            }
         }
     }
 }

@@ -62,9 +62,10 @@ pub fn best(
             *best = best_of(machine.level, (unit * BLOCK) as u32, &logits[..width]);
         }
     });
-    out.extend((0..rows).map(|row| {
-        parts[row..].iter().step_by(rows).copied().reduce(Best::join).unwrap_or(Best::NONE)
-    }));
+    out.extend(
+        (0..rows)
+            .map(|row| parts[row..].iter().step_by(rows).copied().reduce(Best::join).unwrap_or(Best::NONE)),
+    );
 }
 
 /// The best of some logits, the first of which is token `first`.
@@ -75,7 +76,9 @@ fn best_of(level: Level, first: u32, logits: &[f32]) -> Best {
             .enumerate()
             .fold((0, f32::NEG_INFINITY), |best, (i, &x)| if x > best.1 { (i, x) } else { best }),
         _ => {
-            let logit = level::with(level, || logits.iter().fold(f32::NEG_INFINITY, |m, &x| if x > m { x } else { m }));
+            let logit = level::with(level, || {
+                logits.iter().fold(f32::NEG_INFINITY, |m, &x| if x > m { x } else { m })
+            });
             (logits.iter().position(|&x| x == logit).unwrap_or(0), logit)
         }
     };

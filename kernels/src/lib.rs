@@ -30,7 +30,7 @@ mod disjoint;
 mod math;
 mod tile;
 
-pub use cache::Cache;
+pub use cache::{Cache, Storage};
 pub use level::Level;
 pub use matrix::Matrix;
 pub use pool::Pool;

@@ -193,7 +193,8 @@ pub fn physical_cores() -> usize {
         let siblings = |cpu| {
             std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"))
         };
-        let cores: std::collections::HashSet<String> = (0..4096).map_while(|cpu| siblings(cpu).ok()).collect();
+        let cores: std::collections::HashSet<String> =
+            (0..4096).map_while(|cpu| siblings(cpu).ok()).collect();
         if !cores.is_empty() {
             return cores.len().min(logical);
         }
@@ -236,7 +237,10 @@ mod tests {
                 pool.run(units, &|unit| {
                     counts[unit].fetch_add(1, Ordering::Relaxed);
                 });
-                assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 1), "{threads} threads, {units} units");
+                assert!(
+                    counts.iter().all(|c| c.load(Ordering::Relaxed) == 1),
+                    "{threads} threads, {units} units"
+                );
             }
         }
     }

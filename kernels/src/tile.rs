@@ -27,6 +27,13 @@ pub(crate) enum Panel<'a> {
 }
 
 impl Panel<'_> {
+    pub(crate) fn get(&self, index: usize) -> f32 {
+        match self {
+            Panel::F32(b) => b[index],
+            Panel::F16(b) => b[index].to_f32(),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Panel::F32(b) => b.len(),
