@@ -1,5 +1,6 @@
 //! From `initialize` to the end, and messages that are none.
 
+use cinnabar_engine::Decoding;
 use cinnabar_server::Ended;
 use serde_json::{Value, json};
 
@@ -118,7 +119,7 @@ async fn bad_settings_are_told_once_and_the_defaults_hold() {
     editor.open(URI, "a").await;
     let id = editor.ask_inline(0, 1).await;
     let request = editor.stage.answer("b").await;
-    assert_eq!((request.decoding.block, request.max_tokens), (16, 12));
+    assert_eq!((request.decoding.block, request.max_tokens), (Decoding::default().block, 12));
     assert_eq!(editor.reply(id).await, item(0, 1, "b"));
     editor.leave().await;
 }
