@@ -30,5 +30,6 @@ fn default_filter(verbose: u8) -> String {
         2 => "debug",
         _ => "trace",
     };
-    format!("warn,cinnabar_server={level},cinnabar_engine={level},cinnabar_kernels={level}")
+    // A target's name is matched by its beginning: this names all of our crates.
+    format!("warn,cinnabar={level}")
 }
