@@ -29,11 +29,11 @@ impl FromStr for Device {
             "cpu" => Ok(Device::Cpu),
             "reference" => Ok(Device::Reference),
             "cuda" => Ok(Device::Cuda(0)),
-            _ => text
-                .strip_prefix("cuda:")
-                .and_then(|n| n.parse().ok())
-                .map(Device::Cuda)
-                .ok_or_else(|| format!("unknown device {text:?}; use auto, cpu, reference, cuda or cuda:N")),
+            _ => {
+                text.strip_prefix("cuda:").and_then(|n| n.parse().ok()).map(Device::Cuda).ok_or_else(|| {
+                    format!("unknown device {text:?}; use auto, cpu, reference, cuda or cuda:N")
+                })
+            }
         }
     }
 }

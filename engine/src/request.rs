@@ -125,7 +125,12 @@ impl Request {
             if ok { Ok(()) } else { Err(EngineError::Parameter { name, found, expected }) }
         };
         check([8, 16, 32, 64].contains(&block), "block", block.to_string(), "8, 16, 32 or 64")?;
-        check(threshold > 0.0 && threshold <= 1.0, "threshold", threshold.to_string(), "above 0 and at most 1")?;
+        check(
+            threshold > 0.0 && threshold <= 1.0,
+            "threshold",
+            threshold.to_string(),
+            "above 0 and at most 1",
+        )?;
         check((1..=8).contains(&draft_steps), "draft_steps", draft_steps.to_string(), "1 to 8")?;
         check((0.0..=5.0).contains(&temperature), "temperature", temperature.to_string(), "0 to 5")?;
         check(top_p > 0.0 && top_p <= 1.0, "top_p", top_p.to_string(), "above 0 and at most 1")?;
