@@ -1,5 +1,7 @@
 //! The `cinnabar` binary as a user runs it, with the shipped model: answers, exit codes, bad input.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -54,16 +54,15 @@ pub(crate) struct Global {
     #[arg(long, env = "CINNABAR_MODEL", value_name = "PATH", global = true, help_heading = "Global options")]
     pub(crate) model: Option<PathBuf>,
 
-    /// Where the model runs: auto, cpu, reference (slow and exact), cuda or cuda:N.
+    /// Where the model runs: auto (the default), cpu, reference (slow and exact), cuda or cuda:N.
     #[arg(
         long,
         env = "CINNABAR_DEVICE",
         value_name = "DEVICE",
-        default_value = "auto",
         global = true,
         help_heading = "Global options"
     )]
-    pub(crate) device: Device,
+    pub(crate) device: Option<Device>,
 
     /// Threads of the CPU engine; by default one per physical core.
     #[arg(long, value_name = "N", global = true, help_heading = "Global options", value_parser = threads)]
@@ -78,7 +77,7 @@ impl Global {
     /// Options for the engine; looks for the model.
     pub(crate) fn load_options(&self) -> anyhow::Result<LoadOptions> {
         let model = model_path::find(self.model.as_deref())?;
-        Ok(LoadOptions { model, device: self.device, threads: self.threads })
+        Ok(LoadOptions { model, device: self.device.unwrap_or_default(), threads: self.threads })
     }
 }
 
@@ -113,7 +112,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     logging::start(cli.global.verbose);
     match dispatch(cli) {
-        Ok(()) => ExitCode::from(OK),
+        Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::from(OK),
         Err(error) => {
             eprintln!("cinnabar: {error:#}");
@@ -127,21 +126,22 @@ pub(crate) fn definition() -> clap::Command {
     Cli::command()
 }
 
-fn dispatch(cli: Cli) -> anyhow::Result<()> {
+fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { command, stdio, global } = cli;
     match command {
-        Some(Command::Lsp(args)) => lsp::run(&args, &global),
-        Some(Command::Complete(args)) => complete::run(&args, &global),
-        Some(Command::Model(args)) => model::run(&args, &global),
-        Some(Command::Bench(args)) => bench::run(&args, &global),
-        Some(Command::Completions(args)) => completions::run(&args),
-        None if stdio => lsp::run(&lsp::Args::default(), &global),
+        Some(Command::Lsp(args)) => return Ok(lsp::run(&args, &global)),
+        None if stdio => return Ok(lsp::run(&lsp::Args::default(), &global)),
+        Some(Command::Complete(args)) => complete::run(&args, &global)?,
+        Some(Command::Model(args)) => model::run(&args, &global)?,
+        Some(Command::Bench(args)) => bench::run(&args, &global)?,
+        Some(Command::Completions(args)) => completions::run(&args)?,
         None => {
             eprintln!("{}", definition().render_help());
-            Err(BadInput("which command? `cinnabar complete FILE:LINE:COL` is a good first one".into())
-                .into())
+            let hint = "which command? `cinnabar complete FILE:LINE:COL` is a good first one";
+            return Err(BadInput(hint.into()).into());
         }
     }
+    Ok(ExitCode::from(OK))
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
@@ -173,7 +173,7 @@ mod tests {
     fn global_options_stand_anywhere() {
         let cli =
             Cli::try_parse_from(["cinnabar", "complete", "a.rs:1:2", "--device", "cuda:1", "-vv"]).unwrap();
-        assert_eq!(cli.global.device, Device::Cuda(1));
+        assert_eq!(cli.global.device, Some(Device::Cuda(1)));
         assert_eq!(cli.global.verbose, 2);
         let cli = Cli::try_parse_from(["cinnabar", "--threads", "3", "lsp", "--stdio"]).unwrap();
         assert_eq!(cli.global.threads, Some(3));

@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use cinnabar_engine::bench::{Report, Samples, Work};
 use cinnabar_engine::{DocumentId, Engine, Request};
+use ropey::Rope;
 use serde::Serialize;
 
-use super::complete::prompt;
+use super::complete::suggest;
 use super::start_engine;
 use crate::cli::{BadInput, Global};
 use crate::place::{Source, split_place};
-use crate::terminal;
+use crate::site::Site;
+use crate::{prompt, terminal};
 
 /// The file that is typed into when none is named, and the text before which the cursor ends up.
 const SAMPLE: (&str, &str) = ("lru_cache.py", include_str!("../../../tests/data/samples/lru_cache.py"));
@@ -116,10 +118,13 @@ fn keystrokes(
     let first = starts.len().saturating_sub(rounds + 1);
     let mut times = Vec::new();
     for (n, &end) in starts[first..].iter().enumerate() {
+        let text = Rope::from_str(&format!("{}{rest}", &typed[..end]));
         let asked = Instant::now();
-        let now = Source { text: format!("{}{rest}", &typed[..end]), path: source.path.clone() };
-        let request = Request { max_tokens, max_lines, ..Request::new(DocumentId(0), prompt(&now, end)) };
-        engine.submit(request).wait()?;
+        let site = Site::at(&text, end);
+        let prompt = prompt::prompt(&text, &site, source.path.clone());
+        let request = Request { max_tokens, max_lines, ..Request::new(DocumentId(0), prompt) };
+        // Nothing to suggest is an answer as well.
+        let _ = suggest(&engine.submit(request).wait()?, &site);
         if n > 0 {
             times.push(asked.elapsed());
         }

@@ -5,16 +5,19 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use cinnabar_engine::{
-    Completion, Decoding, DocumentId, Engine, Finish, Frame, Mode, Prompt, Request, Sampling, Ticket,
+    Completion, Counts, Decoding, DocumentId, Engine, Finish, Frame, Mode, Prompt, Request, Sampling, Ticket,
 };
 use clap::ValueEnum;
+use ropey::Rope;
 use serde::Serialize;
 
 use super::{Ready, start_engine};
 use crate::cli::{BadInput, Global};
 use crate::place::{Cursor, Source, split_place};
-use crate::terminal;
+use crate::site::{Site, Span};
+use crate::suggestion::{Reason, Suggestion};
 use crate::watch::{Scene, Screen, render};
+use crate::{postprocess, prompt, terminal};
 
 /// How long a picture of `--watch` stays at least: a processor's steps are slower, a GPU's too fast to see.
 const PACE: Duration = Duration::from_millis(40);
@@ -42,8 +45,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
 
-    /// How the span is filled: a drafted block is verified, rows are committed in parallel, or one token at a time.
-    #[arg(long, value_enum, default_value = "verified")]
+    /// How the span is filled.
+    #[arg(long, value_enum, default_value = "auto")]
     mode: ModeName,
 
     /// Tokens at most.
@@ -94,29 +97,45 @@ pub(crate) struct Args {
 /// [`Mode`] as it is written on the command line.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ModeName {
+    /// Verified or causal, whichever is faster here; same text
+    Auto,
+    /// A block is drafted at once, then verified left to right
     Verified,
+    /// Every step commits the rows that are sure enough
     Parallel,
+    /// One token after the other
     Causal,
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let (source, cursor) = args.source()?;
     let offset = source.offset(cursor)?;
-    let request = args.request(prompt(&source, offset));
+    let text = Rope::from_str(&source.text);
+    let site = Site::at(&text, offset);
+    let request = args.request(prompt::prompt(&text, &site, source.path.clone()), &site);
     request.validate()?;
     let ready = start_engine(global.load_options()?)?;
     let asked = Instant::now();
-    let completion =
-        if args.watch { watch(&ready.engine, request)? } else { ready.engine.submit(request).wait()? };
+    let (completion, suggestion) = if args.watch {
+        watch(&ready.engine, request, &source, &site)?
+    } else {
+        let completion = ready.engine.submit(request).wait()?;
+        let suggestion = suggest(&completion, &site);
+        (completion, suggestion)
+    };
     let total = asked.elapsed();
     if args.json {
-        let answer = Answer::new(&completion, &ready, source.path.as_deref(), cursor, total);
+        let answer = Answer::new(&completion, &suggestion, &ready, &source, cursor, total);
         terminal::print(&format!("{}\n", serde_json::to_string(&answer)?))?;
-    } else if completion.text.is_empty() {
-        eprintln!("cinnabar: no completion here: {}", why(completion.finish));
-    } else if !args.watch {
-        let line_break = if completion.text.ends_with('\n') { "" } else { "\n" };
-        terminal::print(&format!("{}{line_break}", completion.text))?;
+        return Ok(());
+    }
+    match suggestion {
+        Ok(suggestion) if !args.watch => {
+            let line_break = if suggestion.text.ends_with('\n') { "" } else { "\n" };
+            terminal::print(&format!("{}{line_break}", suggestion.text))?;
+        }
+        Ok(_) => {}
+        Err(reason) => eprintln!("cinnabar: no suggestion here: {reason}"),
     }
     Ok(())
 }
@@ -136,8 +155,9 @@ impl Args {
         Ok((Source { path, ..source }, cursor))
     }
 
-    fn request(&self, prompt: Prompt) -> Request {
+    fn request(&self, prompt: Prompt, site: &Site) -> Request {
         let mode = match self.mode {
+            ModeName::Auto => Mode::Auto,
             ModeName::Verified => Mode::Verified,
             ModeName::Parallel => Mode::Parallel,
             ModeName::Causal => Mode::Causal,
@@ -151,23 +171,30 @@ impl Args {
             },
             sampling: Sampling { temperature: self.temperature, top_p: self.top_p, seed: self.seed },
             max_tokens: self.max_tokens,
-            max_lines: self.max_lines,
+            max_lines: self.max_lines.or((site.span == Span::WithinLine).then_some(1)),
             deadline: self.deadline_ms.map(Duration::from_millis),
             ..Request::new(DocumentId(0), prompt)
         }
     }
 }
 
-/// The text around the cursor.
-pub(crate) fn prompt(source: &Source, offset: usize) -> Prompt {
-    let (prefix, suffix) = source.text.split_at(offset);
-    let unix = |text: &str| text.replace("\r\n", "\n").replace('\r', "\n");
-    Prompt { path: source.path.clone(), prefix: unix(prefix), suffix: unix(suffix), ..Prompt::default() }
+/// What the editor would get.
+pub(crate) fn suggest(completion: &Completion, site: &Site) -> Result<Suggestion, Reason> {
+    match postprocess::suggest(completion, site) {
+        Err(Reason::Nothing) if completion.finish == Finish::Deadline => Err(Reason::Deadline),
+        result => result,
+    }
 }
 
 /// Draws each step while the engine works on the next ones.
-fn watch(engine: &Engine, request: Request) -> anyhow::Result<Completion> {
-    let scene = Scene::new(&request.prompt.prefix, &request.prompt.suffix);
+fn watch(
+    engine: &Engine,
+    request: Request,
+    source: &Source,
+    site: &Site,
+) -> anyhow::Result<(Completion, Result<Suggestion, Reason>)> {
+    let (prefix, suffix) = source.text.split_at(site.offset);
+    let scene = Scene::new(prefix, suffix);
     let ink = terminal::ink();
     let height = terminal::can_redraw().then(terminal::height);
     let mut screen = Screen::new(io::stdout().lock(), height, PACE);
@@ -183,35 +210,32 @@ fn watch(engine: &Engine, request: Request) -> anyhow::Result<Completion> {
         screen.step(&render(&frame, &scene, ink), &format!("step {}, {} forwards", n + 1, frame.forwards))?;
     }
     let completion = ticket.wait()?;
-    let last =
-        Frame { settled: completion.text.clone(), block: Vec::new(), forwards: completion.counts.forwards };
+    let suggestion = suggest(&completion, site);
+    let (text, replaced) = suggestion.as_ref().map_or(("", 0), |s| (s.text.as_str(), s.range.len()));
+    let last = Frame { settled: text.into(), block: Vec::new(), forwards: completion.counts.forwards };
+    let scene = Scene::new(prefix, &suffix[replaced..]);
     screen.finish(&render(&last, &scene, ink), &format!("{} forwards", last.forwards))?;
-    Ok(completion)
-}
-
-/// Why there is no text.
-fn why(finish: Finish) -> &'static str {
-    match finish {
-        Finish::Deadline => "the deadline passed before the first token was settled",
-        Finish::Full => "the text before the cursor fills the model's positions",
-        Finish::End | Finish::MaxTokens | Finish::MaxLines => "the model sees nothing missing",
-    }
+    Ok((completion, suggestion))
 }
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Answer<'a> {
+    /// What the editor would get, with the file's line breaks.
     text: &'a str,
-    /// What the text replaces; both ends are the cursor: nothing.
+    /// What it replaces; usually both ends are the cursor.
     range: Range,
+    /// Why there is no text, if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     path: Option<&'a str>,
+    device: &'a str,
+    /// What the model wrote, before it was fitted in.
+    completion: &'a str,
     finish: Finish,
     mean_log_probability: f32,
-    device: &'a str,
-    tokens: usize,
-    stream: usize,
-    reused: usize,
-    forwards: usize,
+    #[serde(flatten)]
+    counts: Counts,
     timings_ms: Milliseconds,
 }
 
@@ -235,24 +259,29 @@ struct Milliseconds {
 impl<'a> Answer<'a> {
     fn new(
         completion: &'a Completion,
+        suggestion: &'a Result<Suggestion, Reason>,
         ready: &'a Ready,
-        path: Option<&'a str>,
+        source: &'a Source,
         cursor: Cursor,
         total: Duration,
     ) -> Self {
         let ms = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-        let (counts, timings) = (&completion.counts, &completion.timings);
+        let timings = &completion.timings;
+        let (text, replaced) = match suggestion {
+            Ok(suggestion) => (suggestion.text.as_str(), &source.text[suggestion.range.clone()]),
+            Err(_) => ("", ""),
+        };
+        let end = Cursor { column: cursor.column + replaced.chars().count(), ..cursor };
         Answer {
-            text: &completion.text,
-            range: Range { start: cursor, end: cursor },
-            path,
+            text,
+            range: Range { start: cursor, end },
+            reason: suggestion.as_ref().err().map(Reason::to_string),
+            path: source.path.as_deref(),
+            device: &ready.device,
+            completion: &completion.text,
             finish: completion.finish,
             mean_log_probability: completion.mean_log_probability,
-            device: &ready.device,
-            tokens: counts.tokens,
-            stream: counts.stream,
-            reused: counts.reused,
-            forwards: counts.forwards,
+            counts: completion.counts,
             timings_ms: Milliseconds {
                 load: ms(ready.loaded),
                 queued: ms(timings.queued),
