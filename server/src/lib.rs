@@ -4,7 +4,19 @@
 //! `position` (the mirror), `scheduler` (newest wins), `site` and `prompt` (what the engine sees), the engine,
 //! `postprocess` and `reuse` (what the user sees), `to_lsp`.
 //!
+//! The terminal's half is `cli` (what can be asked for) and `commands` (one file a command), with what they share:
+//! `place` (where in which text), `model_path` (which model), `watch` and `terminal` (what is drawn).
+//!
 //! This crate knows no tensor, token id or device type.
+
+pub mod cli;
+mod commands;
+mod logging;
+pub mod model_path;
+mod place;
+mod terminal;
+mod version;
+mod watch;
 
 pub mod lsp;
 pub mod settings;
