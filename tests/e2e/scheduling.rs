@@ -152,3 +152,14 @@ async fn both_kinds_of_completion_share_the_place() {
     assert_eq!(editor.reply(new).await, item(0, 1, "b"));
     editor.leave().await;
 }
+
+#[tokio::test]
+async fn the_engine_reads_on_while_the_user_types_but_only_for_who_asks() {
+    let mut editor = Editor::with("x = \n").await;
+    editor.edit(2, (0, 4), (0, 4), "unasked").await;
+    assert_eq!(editor.inline(0, 11, "a").await, item(0, 11, "a"));
+    editor.edit(3, (0, 11), (0, 11), "é").await;
+    let prompt = editor.stage.prepared().await;
+    assert_eq!((prompt.prefix.as_str(), prompt.suffix.as_str()), ("x = unaskedé", "\n"));
+    editor.leave().await;
+}

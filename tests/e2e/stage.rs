@@ -3,7 +3,8 @@
 use std::sync::mpsc;
 
 use cinnabar_engine::{
-    Completion, Control, Counts, EngineError, Finish, Infill, Load, Request, Stop, Timings,
+    Completion, Control, Counts, DocumentId, EngineError, Finish, Infill, Load, Prompt, Request, Stop,
+    Timings,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -11,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 pub struct Stage {
     loads: UnboundedReceiver<Loading>,
     calls: UnboundedReceiver<Call>,
+    prepared: UnboundedReceiver<Prompt>,
 }
 
 /// The model is to be loaded. Dropping this fails it.
@@ -33,13 +35,14 @@ impl Stage {
     pub fn new() -> (Self, Load) {
         let (ask_load, loads) = unbounded_channel();
         let (ask_call, calls) = unbounded_channel();
+        let (show, prepared) = unbounded_channel();
         let load: Load = Box::new(move || {
             let (answer, answered) = mpsc::channel();
             let _ = ask_load.send(Loading(answer));
             let loaded = answered.recv().unwrap_or_else(|_| Err(EngineError::NotRunning("no stage".into())));
-            loaded.map(|()| Box::new(Actor(ask_call.clone())) as Box<dyn Infill>)
+            loaded.map(|()| Box::new(Actor(ask_call.clone(), show.clone())) as Box<dyn Infill>)
         });
-        (Stage { loads, calls }, load)
+        (Stage { loads, calls, prepared }, load)
     }
 
     /// The next time the model is to be loaded.
@@ -50,6 +53,11 @@ impl Stage {
     /// The next request that the engine runs.
     pub async fn call(&mut self) -> Call {
         self.calls.recv().await.expect("the engine lives")
+    }
+
+    /// The next prompt that the engine prepares for.
+    pub async fn prepared(&mut self) -> Prompt {
+        self.prepared.recv().await.expect("the engine lives")
     }
 
     /// The next request is answered with a text.
@@ -88,7 +96,7 @@ impl Call {
     }
 }
 
-struct Actor(UnboundedSender<Call>);
+struct Actor(UnboundedSender<Call>, UnboundedSender<Prompt>);
 
 impl Infill for Actor {
     fn describe(&self) -> String {
@@ -116,5 +124,10 @@ impl Infill for Actor {
             },
             Err(_) => Err(EngineError::Failed("the script dropped the call".into())),
         }
+    }
+
+    fn prepare(&mut self, _: DocumentId, prompt: &Prompt, _: &Control) -> Result<(), EngineError> {
+        let _ = self.1.send(prompt.clone());
+        Ok(())
     }
 }

@@ -143,6 +143,7 @@ fn line_breaks_are_the_buffers() {
 #[test]
 fn nothing_has_a_reason() {
     check(&[("a$0", "", "nothing missing"), ("a$0", " \n\t", "blank"), ("f($0)", ")", "repeats the suffix")]);
+    assert_eq!(accepted("a$0", "", Finish::Deadline), "deadline");
 }
 
 #[test]
