@@ -77,7 +77,12 @@ impl Global {
     /// Options for the engine; looks for the model.
     pub(crate) fn load_options(&self) -> anyhow::Result<LoadOptions> {
         let model = model_path::find(self.model.as_deref())?;
-        Ok(LoadOptions { model, device: self.device.unwrap_or_default(), threads: self.threads })
+        Ok(LoadOptions {
+            model,
+            device: self.device.unwrap_or_default(),
+            threads: self.threads,
+            ..LoadOptions::default()
+        })
     }
 }
 
