@@ -15,6 +15,7 @@ mod load;
 mod local;
 mod request;
 
+pub mod bench;
 pub mod config;
 pub mod cpu;
 mod decode;
@@ -32,6 +33,6 @@ pub use control::{CancelToken, Control, Stop, Watch};
 pub use engine::{Answer, Engine, Load, Status, Ticket};
 pub use error::EngineError;
 pub use infill::Infill;
-pub use load::{Device, LoadOptions, load, load_model};
+pub use load::{Device, LoadOptions, cpu_level, load, load_model};
 pub use local::Local;
 pub use request::{Decoding, DocumentId, Mode, Prompt, Request, Sampling, Snippet};

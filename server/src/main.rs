@@ -1,3 +1,7 @@
-//! The `cinnabar` binary.
+//! The `cinnabar` binary; everything it does is in the library, where tests reach it.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cinnabar_server::cli::run()
+}

@@ -1,0 +1,230 @@
+//! Measures a model as the denoise loop uses it. Numbers are wall time; the text has no meaning.
+
+use std::time::{Duration, Instant};
+
+use crate::error::EngineError;
+use crate::load::{LoadOptions, load_model};
+use crate::model::{Attention, Head, Model};
+use crate::request::Sampling;
+use crate::sampler::Sampler;
+
+/// Rows of the prefills that are measured.
+const PREFILLS: [usize; 3] = [512, 128, 32];
+/// Tokens of the stream before a measured step.
+const STREAM: usize = 1000;
+/// Rows of a measured denoise step.
+const STEP_ROWS: usize = 32;
+
+/// What was measured and where.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Name of the model.
+    pub model: String,
+    /// Device and level.
+    pub device: String,
+    /// One entry for each kind of work.
+    pub samples: Vec<Samples>,
+}
+
+/// The times of one kind of work.
+#[derive(Debug, Clone)]
+pub struct Samples {
+    /// What was done.
+    pub work: Work,
+    /// Wall time of each round, ascending.
+    pub times: Vec<Duration>,
+}
+
+/// A kind of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// That many rows from an empty cache, nothing predicted.
+    Prefill(usize),
+    /// One bidirectional pass over that many masked rows after a stream, a token picked for each.
+    Step {
+        /// Masked rows.
+        rows: usize,
+        /// Tokens of the stream.
+        stream: usize,
+    },
+    /// One token after a stream, the next one picked.
+    CausalToken {
+        /// Tokens of the stream.
+        stream: usize,
+    },
+}
+
+/// Loads the model and measures each kind of work `rounds` times.
+pub fn run(options: &LoadOptions, rounds: usize) -> Result<Report, EngineError> {
+    let mut model = load_model(options)?;
+    let samples = measure(model.as_mut(), rounds)?;
+    Ok(Report { model: model.config().name.clone(), device: model.device(), samples })
+}
+
+/// Measures each kind of work `rounds` times, after one round that does not count. Rounds of all kinds take turns, so
+/// that a machine that slows down slows all of them.
+pub fn measure(model: &mut dyn Model, rounds: usize) -> Result<Vec<Samples>, EngineError> {
+    let stream = STREAM.min(model.config().context.saturating_sub(STEP_ROWS));
+    let prefills = PREFILLS.into_iter().map(|rows| Work::Prefill(rows.min(stream)));
+    let steps = [Work::Step { rows: STEP_ROWS.min(model.max_rows()), stream }, Work::CausalToken { stream }];
+    let mut samples: Vec<Samples> =
+        prefills.chain(steps).map(|work| Samples { work, times: Vec::with_capacity(rounds) }).collect();
+    let ids = meaningless_ids(model, stream);
+    for round in 0..=rounds {
+        // Prefills overwrite the start of the stream with the same rows, so the steps always see all of it.
+        fill(model, &ids)?;
+        for sample in &mut samples {
+            let time = work_once(model, sample.work, &ids)?;
+            if round > 0 {
+                sample.times.push(time);
+            }
+        }
+    }
+    for sample in &mut samples {
+        sample.times.sort_unstable();
+    }
+    Ok(samples)
+}
+
+fn work_once(model: &mut dyn Model, work: Work, ids: &[u32]) -> Result<Duration, EngineError> {
+    let mask = model.config().special.mask;
+    let sampler = Sampler { sampling: Sampling::default(), banned: mask };
+    let mut picks = Vec::new();
+    let started = Instant::now();
+    match work {
+        Work::Prefill(rows) => fill(model, &ids[..rows])?,
+        Work::Step { rows, stream } => {
+            let head = Head::Picks(0..rows, &sampler, &mut picks);
+            model.forward(0, stream, &vec![mask; rows], Attention::Bidirectional, head)?;
+        }
+        Work::CausalToken { stream } => {
+            let head = Head::Picks(0..1, &sampler, &mut picks);
+            model.forward(0, stream, &ids[..1], Attention::Causal, head)?;
+        }
+    }
+    Ok(started.elapsed())
+}
+
+/// Runs `ids` from position 0 in chunks of the model's size.
+fn fill(model: &mut dyn Model, ids: &[u32]) -> Result<(), EngineError> {
+    let rows = model.max_rows();
+    for (n, chunk) in ids.chunks(rows).enumerate() {
+        model.forward(0, n * rows, chunk, Attention::Causal, Head::None)?;
+    }
+    Ok(())
+}
+
+/// Ordinary ids that differ from row to row: what they say does not change the time.
+fn meaningless_ids(model: &dyn Model, count: usize) -> Vec<u32> {
+    let vocab = model.config().vocab as u32;
+    // Special ids stand below 32; 7919 is prime, so neighbours never repeat.
+    (0..count as u32).map(|i| 32 + (i * 7919) % (vocab - 32)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Limits, Special};
+    use crate::sampler::Pick;
+
+    /// Notes what it is asked.
+    struct Notebook {
+        config: Config,
+        passes: Vec<(usize, usize, Attention)>,
+    }
+
+    impl Model for Notebook {
+        fn config(&self) -> &Config {
+            &self.config
+        }
+
+        fn device(&self) -> String {
+            "paper".into()
+        }
+
+        fn slots(&self) -> usize {
+            1
+        }
+
+        fn max_rows(&self) -> usize {
+            200
+        }
+
+        fn forward(
+            &mut self,
+            _slot: usize,
+            at: usize,
+            ids: &[u32],
+            attention: Attention,
+            head: Head<'_>,
+        ) -> Result<(), EngineError> {
+            assert!(ids.iter().all(|&id| (id as usize) < self.config.vocab));
+            self.passes.push((at, ids.len(), attention));
+            if let Head::Picks(rows, _, picks) = head {
+                picks.extend(rows.map(|_| Pick { token: 0, probability: 1.0 }));
+            }
+            Ok(())
+        }
+    }
+
+    fn notebook(context: usize) -> Notebook {
+        let special =
+            Special { sep: 5, file: 6, suffix: 8, prefix: 9, tail: 10, middle: 11, end: 15, mask: 16 };
+        let limits = Limits { stream: 1024, suffix: 400, tail: 32, path: 24 };
+        let config = Config {
+            name: "notebook".into(),
+            vocab: 100,
+            hidden: 1,
+            layers: 1,
+            heads: 1,
+            kv_heads: 1,
+            head_dim: 2,
+            ffn: 1,
+            rope_theta: 1e4,
+            norm_eps: 1e-5,
+            context,
+            special,
+            limits,
+        };
+        Notebook { config, passes: Vec::new() }
+    }
+
+    #[test]
+    fn every_round_does_the_same_work() {
+        let mut model = notebook(8192);
+        let samples = measure(&mut model, 3).unwrap();
+        assert!(samples.iter().all(|s| s.times.len() == 3 && s.times.is_sorted()));
+        let works: Vec<Work> = samples.iter().map(|s| s.work).collect();
+        let expected = [
+            Work::Prefill(512),
+            Work::Prefill(128),
+            Work::Prefill(32),
+            Work::Step { rows: 32, stream: 1000 },
+            Work::CausalToken { stream: 1000 },
+        ];
+        assert_eq!(works, expected);
+
+        let (rounds, rest) = model.passes.as_chunks::<12>();
+        assert_eq!((rounds.len(), rest.len()), (4, 0));
+        assert!(rounds.iter().all(|r| r == &rounds[0]));
+        let causal = Attention::Causal;
+        let filled = [
+            (0, 200, causal),
+            (200, 200, causal),
+            (400, 200, causal),
+            (600, 200, causal),
+            (800, 200, causal),
+        ];
+        assert_eq!(rounds[0][..5], filled);
+        assert_eq!(rounds[0][5..8], [(0, 200, causal), (200, 200, causal), (400, 112, causal)]);
+        assert_eq!(rounds[0][8..10], [(0, 128, causal), (0, 32, causal)]);
+        assert_eq!(rounds[0][10..], [(1000, 32, Attention::Bidirectional), (1000, 1, causal)]);
+    }
+
+    #[test]
+    fn a_short_model_is_measured_on_the_stream_it_has() {
+        let samples = measure(&mut notebook(100), 1).unwrap();
+        assert_eq!(samples[0].work, Work::Prefill(68));
+        assert_eq!(samples[4].work, Work::CausalToken { stream: 68 });
+    }
+}

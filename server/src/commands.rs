@@ -1,0 +1,39 @@
+//! One file a command, and what they share: the engine, started and ready.
+
+pub(crate) mod bench;
+pub(crate) mod complete;
+pub(crate) mod completions;
+pub(crate) mod lsp;
+pub(crate) mod model;
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use cinnabar_engine::{Engine, LoadOptions, Status};
+
+/// An engine that has loaded its model.
+pub(crate) struct Ready {
+    pub(crate) engine: Engine,
+    /// What runs where, for people.
+    pub(crate) device: String,
+    /// Time the model took to load.
+    pub(crate) loaded: Duration,
+}
+
+/// Starts the engine and waits until the model is there, so that a deadline counts from the question.
+pub(crate) fn start_engine(options: LoadOptions) -> anyhow::Result<Ready> {
+    let started = Instant::now();
+    let (status, changes) = mpsc::channel();
+    let load = Box::new(move || cinnabar_engine::load(&options));
+    let engine = Engine::start(load, move |now| {
+        // Nobody listens after the first answer.
+        let _ = status.send(now.clone());
+    });
+    loop {
+        match changes.recv()? {
+            Status::Loading => {}
+            Status::Ready(device) => return Ok(Ready { engine, device, loaded: started.elapsed() }),
+            Status::Down(error) => return Err(error.into()),
+        }
+    }
+}

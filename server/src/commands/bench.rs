@@ -1,0 +1,233 @@
+//! `cinnabar bench`: what the engine takes on this machine, and what a keystroke takes end to end.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use cinnabar_engine::bench::{Report, Samples, Work};
+use cinnabar_engine::{DocumentId, Engine, Request};
+use ropey::Rope;
+use serde::Serialize;
+
+use super::complete::suggest;
+use super::start_engine;
+use crate::cli::{BadInput, Global};
+use crate::place::{Source, split_place};
+use crate::site::Site;
+use crate::{prompt, terminal};
+
+/// The file that is typed into when none is named, and the text before which the cursor ends up.
+const SAMPLE: (&str, &str) = ("lru_cache.py", include_str!("../../../tests/data/samples/lru_cache.py"));
+const SAMPLE_CURSOR: &str = "\n    def __len__";
+
+/// Measures the engine on this machine.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Keystrokes are typed one character at a time up to the cursor; each asks for a completion as an editor would, with
+the text before it already cached. The first ask, which fills the cache, does not count.
+
+Timings are medians and 95th percentiles of wall time; close other programs before believing them.")]
+pub(crate) struct Args {
+    /// A real file and the place up to which it is typed; by default a Python file that is built in.
+    #[arg(value_name = "FILE:LINE:COL")]
+    place: Option<String>,
+
+    /// How often each kind of work is measured.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    rounds: usize,
+
+    /// Prints one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A row of the table.
+#[derive(Debug, Serialize)]
+struct Row {
+    what: String,
+    median_ms: f64,
+    p95_ms: f64,
+    /// Rows a second at the median, where that says something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens_per_second: Option<f64>,
+    rounds: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Bench {
+    version: &'static str,
+    model: String,
+    device: String,
+    load_ms: f64,
+    rows: Vec<Row>,
+    /// Memory of the process at its largest, where the system tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_memory_mb: Option<f64>,
+}
+
+pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+    if args.rounds == 0 {
+        return Err(BadInput("--rounds must be 1 or more".into()).into());
+    }
+    let (source, offset) = args.source()?;
+    let options = global.load_options()?;
+    let ready = start_engine(options.clone())?;
+    let mut rows = vec![
+        keystrokes(&ready.engine, &source, offset, args.rounds, ("rest of the line", 16, Some(1)))?,
+        keystrokes(&ready.engine, &source, offset, args.rounds, ("several lines", 64, None))?,
+    ];
+    let load_ms = ms(ready.loaded);
+    // Of the product alone: the measurements below load the model a second time.
+    let peak_memory_mb = peak_memory_mb();
+    drop(ready);
+    let Report { model, device, samples } = cinnabar_engine::bench::run(&options, args.rounds)?;
+    rows.splice(0..0, samples.iter().map(row));
+    let bench = Bench { version: env!("CARGO_PKG_VERSION"), model, device, load_ms, rows, peak_memory_mb };
+    let text = if args.json { format!("{}\n", serde_json::to_string(&bench)?) } else { table(&bench)? };
+    Ok(terminal::print(&text)?)
+}
+
+impl Args {
+    /// The text and the byte offset up to which it is typed.
+    fn source(&self) -> Result<(Source, usize), BadInput> {
+        match &self.place {
+            Some(place) => {
+                let (file, cursor) = split_place(place)?;
+                let source = Source::read(&file)?;
+                let offset = source.offset(cursor)?;
+                Ok((source, offset))
+            }
+            None => {
+                let (path, text) = SAMPLE;
+                let offset = text.find(SAMPLE_CURSOR).unwrap_or(text.len());
+                Ok((Source { text: text.into(), path: Some(path.into()) }, offset))
+            }
+        }
+    }
+}
+
+/// Types the last `rounds` characters before `offset` and asks after each.
+fn keystrokes(
+    engine: &Engine,
+    source: &Source,
+    offset: usize,
+    rounds: usize,
+    (name, max_tokens, max_lines): (&str, usize, Option<usize>),
+) -> anyhow::Result<Row> {
+    let (typed, rest) = source.text.split_at(offset);
+    let starts: Vec<usize> = typed.char_indices().map(|(at, _)| at).chain([offset]).collect();
+    let first = starts.len().saturating_sub(rounds + 1);
+    let mut times = Vec::new();
+    for (n, &end) in starts[first..].iter().enumerate() {
+        let text = Rope::from_str(&format!("{}{rest}", &typed[..end]));
+        let asked = Instant::now();
+        let site = Site::at(&text, end);
+        let prompt = prompt::prompt(&text, &site, source.path.clone());
+        let request = Request { max_tokens, max_lines, ..Request::new(DocumentId(0), prompt) };
+        // Nothing to suggest is an answer as well.
+        let _ = suggest(&engine.submit(request).wait()?, &site);
+        if n > 0 {
+            times.push(asked.elapsed());
+        }
+    }
+    if times.is_empty() {
+        return Err(BadInput("nothing to type: the cursor stands at the start of the file".into()).into());
+    }
+    times.sort_unstable();
+    Ok(summary(format!("warm keystroke, {name} (at most {max_tokens} tokens)"), &times, None))
+}
+
+fn row(samples: &Samples) -> Row {
+    let (what, tokens) = match samples.work {
+        Work::Prefill(rows) => (format!("prefill of {rows} rows"), Some(rows)),
+        Work::Step { rows, stream } => (format!("step of {rows} rows after {stream} tokens"), None),
+        Work::CausalToken { stream } => (format!("causal token after {stream} tokens"), Some(1)),
+    };
+    summary(what, &samples.times, tokens)
+}
+
+/// `times` ascend and are not empty.
+fn summary(what: String, times: &[Duration], tokens: Option<usize>) -> Row {
+    // Nearest rank: the smallest time that at least so many of the rounds did not exceed.
+    let rank = |percent: usize| ms(times[(times.len() * percent).div_ceil(100).max(1) - 1]);
+    let median_ms = rank(50);
+    let tokens_per_second = tokens.map(|n| (n as f64 / median_ms * 1e3).round());
+    Row { what, median_ms, p95_ms: rank(95), tokens_per_second, rounds: times.len() }
+}
+
+fn table(bench: &Bench) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    writeln!(
+        text,
+        "cinnabar {}: {} on {}, loaded in {:.0} ms",
+        bench.version, bench.model, bench.device, bench.load_ms
+    )?;
+    writeln!(text)?;
+    let width = bench.rows.iter().map(|r| r.what.len()).max().unwrap_or(0);
+    writeln!(text, "{:width$}  {:>10}  {:>10}  {:>10}", "", "median ms", "p95 ms", "tokens/s")?;
+    for row in &bench.rows {
+        let rate = row.tokens_per_second.map_or(String::new(), |r| format!("  {r:>10.0}"));
+        writeln!(text, "{:width$}  {:>10.2}  {:>10.2}{rate}", row.what, row.median_ms, row.p95_ms)?;
+    }
+    if let Some(memory) = bench.peak_memory_mb {
+        writeln!(text, "\nlargest resident memory: {memory:.0} MB, mapped weights included")?;
+    }
+    Ok(text)
+}
+
+fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// Linux tells in /proc, in kB.
+fn peak_memory_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kb: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some((kb / 1024.0).round())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(ms: impl IntoIterator<Item = u64>) -> Vec<Duration> {
+        ms.into_iter().map(Duration::from_millis).collect()
+    }
+
+    #[test]
+    fn medians_and_percentiles_are_times_that_were_measured() {
+        let row = summary("x".into(), &times(1..=100), Some(10));
+        assert_eq!((row.median_ms, row.p95_ms, row.tokens_per_second), (50.0, 95.0, Some(200.0)));
+        let row = summary("x".into(), &times([7]), None);
+        assert_eq!((row.median_ms, row.p95_ms), (7.0, 7.0));
+    }
+
+    #[test]
+    fn the_table_lines_up() {
+        let bench = Bench {
+            version: "1.2.3",
+            model: "tiny".into(),
+            device: "cpu (portable)".into(),
+            load_ms: 12.0,
+            rows: vec![
+                summary("prefill of 512 rows".into(), &times([500]), Some(512)),
+                summary("step".into(), &times([20, 30]), None),
+            ],
+            peak_memory_mb: Some(300.0),
+        };
+        insta::assert_snapshot!(table(&bench).unwrap(), @r"
+        cinnabar 1.2.3: tiny on cpu (portable), loaded in 12 ms
+
+                              median ms      p95 ms    tokens/s
+        prefill of 512 rows      500.00      500.00        1024
+        step                      20.00       30.00
+
+        largest resident memory: 300 MB, mapped weights included
+        ");
+    }
+
+    #[test]
+    fn the_built_in_file_has_its_cursor() {
+        assert!(SAMPLE.1.contains(SAMPLE_CURSOR));
+    }
+}

@@ -1,0 +1,38 @@
+//! `cinnabar lsp`: the language server on standard input and output.
+
+use std::process::ExitCode;
+
+use cinnabar_engine::{EngineError, Load, LoadOptions};
+
+use crate::cli::Global;
+use crate::settings::{Overrides, Settings};
+use crate::{lsp, model_path};
+
+/// Serves one editor until it says `exit`, closes the connection or dies.
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 after shutdown and exit, as the protocol wants it; 1 after exit alone, the end of input or the editor's death.")]
+pub(crate) struct Args {
+    /// Accepted because many editors pass it; standard input and output are used in any case.
+    #[arg(long)]
+    stdio: bool,
+}
+
+pub(crate) fn run(_args: &Args, global: &Global) -> ExitCode {
+    let overrides = Overrides {
+        model: global.model.clone(),
+        device: global.device,
+        threads: global.threads,
+        ..Overrides::default()
+    };
+    lsp::run(overrides, Box::new(load))
+}
+
+/// Looks for the model when it is loaded, so that one that was put in place after a failure is found.
+fn load(settings: &Settings) -> Load {
+    let Settings { model, device, threads, .. } = settings.clone();
+    Box::new(move || {
+        let model = model_path::find(model.as_deref()).map_err(|e| EngineError::NotRunning(e.to_string()))?;
+        cinnabar_engine::load(&LoadOptions { model, device, threads, ..LoadOptions::default() })
+    })
+}

@@ -1,0 +1,105 @@
+//! The mirror of one open buffer.
+
+use std::ops::Range;
+
+use cinnabar_engine::DocumentId;
+use ropey::Rope;
+use tower_lsp::lsp_types::TextDocumentContentChangeEvent;
+
+use crate::position::{self, Encoding};
+use crate::scheduler::Slot;
+
+/// An open buffer: its text, its version and the request that waits for an answer.
+pub(crate) struct Document {
+    id: DocumentId,
+    language: String,
+    version: i32,
+    text: Rope,
+    /// At most one request at a time; a newer one takes the place of an older one.
+    pub(crate) slot: Slot,
+}
+
+/// A document at one moment. Cheap: ropes share their text.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    /// Whose session the engine uses.
+    pub(crate) document: DocumentId,
+    /// The protocol's language id.
+    pub(crate) language: String,
+    /// The client's version of the text.
+    pub(crate) version: i32,
+    /// The text.
+    pub(crate) text: Rope,
+}
+
+impl Document {
+    /// A buffer as the client opened it.
+    pub(crate) fn new(id: DocumentId, language: String, version: i32, text: &str) -> Self {
+        Document { id, language, version, text: Rope::from_str(text), slot: Slot::default() }
+    }
+
+    /// Applies edits in their order, each to the text that the one before it left. Ranges out of bounds are
+    /// clamped, ranges whose ends are swapped are read the right way round. The end of the last edit, where the
+    /// cursor probably is.
+    pub(crate) fn apply(
+        &mut self,
+        version: i32,
+        changes: &[TextDocumentContentChangeEvent],
+        encoding: Encoding,
+    ) -> usize {
+        let mut end_of_last = 0;
+        for change in changes {
+            let range = match change.range {
+                Some(range) => {
+                    let start = position::to_offset(&self.text, range.start, encoding);
+                    let end = position::to_offset(&self.text, range.end, encoding);
+                    start.min(end)..start.max(end)
+                }
+                None => 0..self.text.len_bytes(),
+            };
+            end_of_last = range.start + change.text.len();
+            self.replace(range, &change.text);
+        }
+        self.version = version;
+        end_of_last
+    }
+
+    /// The text as the client states it to be. True if the mirror was different, which is a bug on either side.
+    pub(crate) fn heal(&mut self, text: &str) -> bool {
+        let differs = self.text != *text;
+        if differs {
+            self.replace(0..self.text.len_bytes(), text);
+        }
+        differs
+    }
+
+    /// The document as it is now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            document: self.id,
+            language: self.language.clone(),
+            version: self.version,
+            text: self.text.clone(),
+        }
+    }
+
+    /// The text.
+    pub(crate) fn text(&self) -> &Rope {
+        &self.text
+    }
+
+    fn replace(&mut self, range: Range<usize>, text: &str) {
+        // Writes beat reads: a request that this edit makes pointless is answered before the edit is done.
+        self.slot.follow(range.clone(), text);
+        let chars = self.text.byte_to_char(range.start)..self.text.byte_to_char(range.end);
+        if range == (0..self.text.len_bytes()) {
+            self.text = Rope::from_str(text);
+            return;
+        }
+        self.text.remove(chars.clone());
+        self.text.insert(chars.start, text);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! `textDocument/didClose`
+
+use tower_lsp::lsp_types::DidCloseTextDocumentParams;
+
+use crate::state::State;
+
+/// Forgets a buffer; its request is answered with nothing.
+pub(crate) fn did_close(state: &State, params: DidCloseTextDocumentParams) {
+    let uri = params.text_document.uri;
+    if !state.documents.close(&uri) {
+        tracing::warn!(%uri, "closed a document that is not open");
+    }
+}

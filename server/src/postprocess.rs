@@ -1,0 +1,141 @@
+//! The engine's text to a suggestion: cut what the user already has, keep everything else (pure).
+//!
+//! The model ends the middle itself. What is left to do is what users complain about most: text that repeats what
+//! stands right of the cursor or below it, and line breaks that are not the buffer's. Cutting too much is as wrong
+//! as cutting too little, so each rule has a table of both in the tests.
+
+use cinnabar_engine::{Completion, Finish};
+
+use crate::brackets;
+use crate::site::{LineBreak, Site, Span};
+use crate::suggestion::{Reason, Suggestion};
+
+/// The suggestion for a site, or why there is none.
+pub fn suggest(completion: &Completion, site: &Site) -> Result<Suggestion, Reason> {
+    let text = completion.text.as_str();
+    if text.is_empty() {
+        let too_late = completion.finish == Finish::Deadline;
+        return Err(if too_late { Reason::Deadline } else { Reason::Nothing });
+    }
+    let text = whole_lines_only(text, completion.finish);
+    let text = if site.span == Span::WithinLine { first_line(text) } else { text };
+    if text.trim().is_empty() {
+        return Err(Reason::Blank);
+    }
+    let text = without_lines_below(text, site);
+    let (text, replaced) = match site.span {
+        Span::WithinLine => without_rest_of_line(text, &site.after),
+        Span::Lines | Span::WholeLines => (text.trim_end(), 0),
+    };
+    if text.trim().is_empty() {
+        return Err(Reason::RepeatsSuffix);
+    }
+    let mut text = without_trailing_blanks(text);
+    if site.span == Span::WholeLines {
+        text.push('\n');
+    }
+    if site.line_break == LineBreak::CrLf {
+        text = text.replace('\n', "\r\n");
+    }
+    Ok(Suggestion { text, range: site.offset..site.offset + replaced })
+}
+
+/// A text that was broken off ends in the middle of something: of several lines, the last is left out.
+fn whole_lines_only(text: &str, finish: Finish) -> &str {
+    match (finish, text.rfind('\n')) {
+        (Finish::MaxTokens | Finish::Deadline | Finish::Full, Some(last))
+            if !text[..last].trim().is_empty() =>
+        {
+            &text[..last]
+        }
+        _ => text,
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.split('\n').next().unwrap_or(text)
+}
+
+/// Cuts where the text goes over into the lines that stand below: at a line from which on everything repeats
+/// them, or at two lines in a row that do.
+fn without_lines_below<'a>(text: &'a str, site: &Site) -> &'a str {
+    // Byte offset and content of the lines that are not blank; the first one continues the cursor's line.
+    let first = format!("{}{}", site.before, first_line(text));
+    let mut at = 0;
+    let mut lines = Vec::new();
+    for (n, line) in text.split('\n').enumerate() {
+        let content = if n == 0 { first.trim_end() } else { line.trim_end() };
+        if !content.is_empty() {
+            lines.push((at, content));
+        }
+        at += line.len() + 1;
+    }
+    for (n, &(at, _)) in lines.iter().enumerate() {
+        let n_same =
+            lines[n..].iter().zip(&site.below).take_while(|((_, line), below)| line == below).count();
+        let to_the_end = n_same > 0 && n + n_same == lines.len();
+        if (to_the_end || n_same >= 2) && !closes_own_bracket(&text[..at], lines[n].1) {
+            return &text[..at];
+        }
+    }
+    text
+}
+
+/// A line of closing brackets looks like the one below it, and is still needed where the text opened a block.
+fn closes_own_bracket(text: &str, line: &str) -> bool {
+    brackets::only_closing(line) && brackets::balance(text).open > 0
+}
+
+/// Inside a line: the text without its overlap with what stands right of the cursor, and how many bytes of that
+/// it replaces.
+fn without_rest_of_line<'a>(text: &'a str, after: &str) -> (&'a str, usize) {
+    let rest = after.trim_end();
+    let overlap = (1..=rest.len().min(text.len()))
+        .rev()
+        .filter(|&n| rest.is_char_boundary(n) && text.ends_with(&rest[..n]))
+        .find(|&n| repeats(&text[..text.len() - n], &rest[..n], n == rest.len()));
+    if let Some(n) = overlap {
+        return (&text[..text.len() - n], 0);
+    }
+    // The editor closed a bracket by itself and the text goes on behind it: the text replaces the editor's.
+    if !rest.is_empty() && brackets::only_closing(rest) && brackets::closes(text, rest) {
+        return (text, rest.len());
+    }
+    (text, 0)
+}
+
+/// Whether `overlap`, which ends the text and starts the rest of the line, is there twice by mistake. `kept` is the
+/// text before it.
+fn repeats(kept: &str, overlap: &str, is_whole_rest: bool) -> bool {
+    let closing = overlap.chars().next().is_some_and(|c| brackets::only_closing(&c.to_string()));
+    if closing {
+        // The text's own bracket, or the one that is there already?
+        return brackets::balance(kept).open == 0 && !brackets::in_string(kept);
+    }
+    let starts_word = kept.chars().next_back().is_none_or(|c| !is_word(c)) || !overlap.starts_with(is_word);
+    let n_word = overlap.chars().filter(|&c| is_word(c)).count();
+    match overlap {
+        ";" | "," | ":" => true,
+        _ => starts_word && (n_word >= 3 || (is_whole_rest && n_word >= 1)),
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn without_trailing_blanks(text: &str) -> String {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let (last, inner) = lines.split_last().expect("because a split has at least one part");
+    let mut out = String::with_capacity(text.len());
+    for line in inner {
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    // The last line goes on with what stands right of the cursor.
+    out.push_str(last);
+    out
+}
+
+#[cfg(test)]
+mod tests;

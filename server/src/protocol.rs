@@ -1,0 +1,62 @@
+//! What LSP 3.18 adds and lsp-types 0.94 does not have: `textDocument/inlineCompletion`.
+
+use serde::{Deserialize, Serialize};
+use tower_lsp::lsp_types::{Command, Position, Range, TextDocumentIdentifier};
+
+/// The request's method.
+pub(crate) const INLINE_COMPLETION: &str = "textDocument/inlineCompletion";
+
+/// `InlineCompletionParams`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InlineCompletionParams {
+    /// The buffer. The standard sends no version with it.
+    pub(crate) text_document: TextDocumentIdentifier,
+    /// The cursor.
+    pub(crate) position: Position,
+    /// Why it is asked; older clients leave it out.
+    #[serde(default)]
+    pub(crate) context: InlineCompletionContext,
+}
+
+/// `InlineCompletionContext`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InlineCompletionContext {
+    /// 1: the user asked; 2: the editor asked while the user types.
+    #[serde(default)]
+    pub(crate) trigger_kind: u32,
+    /// The entry selected in an open completion menu; an answer must extend it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) selected_completion_info: Option<SelectedCompletionInfo>,
+}
+
+/// `SelectedCompletionInfo`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+pub(crate) struct SelectedCompletionInfo {
+    /// What accepting the entry would replace.
+    pub(crate) range: Range,
+    /// What it would insert.
+    pub(crate) text: String,
+}
+
+/// `InlineCompletionList`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+pub(crate) struct InlineCompletionList {
+    /// Best first.
+    pub(crate) items: Vec<InlineCompletionItem>,
+}
+
+/// `InlineCompletionItem`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InlineCompletionItem {
+    /// Literal text.
+    pub(crate) insert_text: String,
+    /// What it replaces: on one line, containing the cursor. Optional in the protocol, but without it Neovim lets
+    /// the text slide along as the user types.
+    pub(crate) range: Range,
+    /// Run after the text was inserted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) command: Option<Command>,
+}

@@ -1,0 +1,197 @@
+//! Newest wins: at most one request of a document waits for the engine, every request is answered.
+//!
+//! A request occupies its document's [`Slot`]. It leaves the slot with the answer, or is put out of it: by a newer
+//! request, by an edit that no answer could survive, or by the buffer's end. The one who is put out is told at once
+//! and drops its ticket, which makes the engine stop at its next step.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use cinnabar_engine::{Completion, EngineError, Request, Ticket};
+use tokio::sync::oneshot;
+use tower_lsp::lsp_types::{Position, Url};
+
+use crate::document::Snapshot;
+use crate::position;
+use crate::postprocess;
+use crate::prompt;
+use crate::request_log::RequestLog;
+use crate::reuse;
+use crate::settings::Settings;
+use crate::site::{Site, Span};
+use crate::state::State;
+use crate::suggestion::{Reason, Suggestion};
+use crate::typed::Typed;
+
+/// A document's place for the one request that waits.
+#[derive(Default)]
+pub(crate) struct Slot {
+    waiting: Option<Waiting>,
+    n_occupied: u64,
+}
+
+struct Waiting {
+    serial: u64,
+    typed: Typed,
+    /// Sent when the request is put out; dropped when the document is.
+    put_out: oneshot::Sender<Reason>,
+}
+
+impl Slot {
+    /// Takes the slot for a request at byte offset `at`; the one before is superseded.
+    fn occupy(&mut self, at: usize) -> (u64, oneshot::Receiver<Reason>) {
+        self.put_out(Reason::Superseded);
+        self.n_occupied += 1;
+        let (put_out, told) = oneshot::channel();
+        self.waiting = Some(Waiting { serial: self.n_occupied, typed: Typed::nothing(at), put_out });
+        (self.n_occupied, told)
+    }
+
+    /// Whether a request was ever made.
+    fn is_used(&self) -> bool {
+        self.n_occupied > 0
+    }
+
+    /// Follows an edit of the document's text.
+    pub(crate) fn follow(&mut self, range: Range<usize>, inserted: &str) {
+        if self.waiting.as_mut().is_some_and(|w| !w.typed.follow(range, inserted)) {
+            self.put_out(Reason::Edited);
+        }
+    }
+
+    /// Frees the slot for the request that comes with its answer; `None` if it was put out before.
+    fn leave(&mut self, serial: u64) -> Option<Typed> {
+        self.waiting.take_if(|w| w.serial == serial).map(|w| w.typed)
+    }
+
+    fn put_out(&mut self, reason: Reason) {
+        if let Some(waiting) = self.waiting.take() {
+            // A request that was cancelled does not listen any more.
+            let _ = waiting.put_out.send(reason);
+        }
+    }
+}
+
+/// A request that waits for the engine. Dropping it cancels it.
+pub(crate) struct Asked {
+    uri: Url,
+    serial: u64,
+    site: Site,
+    ticket: Ticket,
+    /// Resolves when nobody wants the answer any more.
+    put_out: oneshot::Receiver<Reason>,
+    /// When the client is answered in any case.
+    deadline: Instant,
+    log: RequestLog,
+}
+
+/// What is left of a request while its answer is awaited.
+pub(crate) struct Pending {
+    uri: Url,
+    serial: u64,
+    site: Site,
+    log: RequestLog,
+}
+
+impl Asked {
+    /// Separates what is awaited from what the answer needs.
+    pub(crate) fn split(self) -> (Ticket, oneshot::Receiver<Reason>, Instant, Pending) {
+        let Asked { uri, serial, site, ticket, put_out, deadline, log } = self;
+        (ticket, put_out, deadline, Pending { uri, serial, site, log })
+    }
+}
+
+/// A suggestion and the text it belongs to.
+pub(crate) struct Placed {
+    pub(crate) suggestion: Suggestion,
+    pub(crate) snapshot: Snapshot,
+}
+
+/// Hands a request at a position to the engine.
+pub(crate) fn ask(
+    state: &State,
+    method: &'static str,
+    uri: &Url,
+    position: Position,
+) -> Result<Asked, Reason> {
+    let agreed = state.agreed().ok_or(Reason::EngineDown)?;
+    let mut log = RequestLog::start(method);
+    let occupied = state.documents.edit(uri, |document| {
+        let offset = position::to_offset(document.text(), position, agreed.encoding);
+        let (serial, put_out) = document.slot.occupy(offset);
+        (document.snapshot(), offset, serial, put_out)
+    });
+    let Some((snapshot, offset, serial, put_out)) = occupied else {
+        log.empty(Reason::UnknownDocument);
+        return Err(Reason::UnknownDocument);
+    };
+    log.of(&snapshot);
+    let site = Site::at(&snapshot.text, offset);
+    let prompt = prompt::prompt(&snapshot.text, &site, agreed.relative_path(uri));
+    log.prompted();
+    let deadline = Instant::now() + agreed.settings.deadline;
+    let ticket = agreed.engine.submit(request(&agreed.settings, &snapshot, prompt, site.span));
+    Ok(Asked { uri: uri.clone(), serial, site, ticket, put_out, deadline, log })
+}
+
+/// Lets the engine read up to where the user types while nothing else is to be done: editors ask some time after
+/// the key. Only in documents that were asked about: who never asks pays nothing.
+pub(crate) fn prepare(state: &State, uri: &Url, offset: usize) {
+    let Some(agreed) = state.agreed() else { return };
+    let snapshot = state.documents.edit(uri, |document| document.slot.is_used().then(|| document.snapshot()));
+    if let Some(snapshot) = snapshot.flatten() {
+        let site = Site::at(&snapshot.text, offset);
+        let prompt = prompt::prompt(&snapshot.text, &site, agreed.relative_path(uri));
+        agreed.engine.prepare(snapshot.document, prompt);
+    }
+}
+
+fn request(settings: &Settings, snapshot: &Snapshot, prompt: cinnabar_engine::Prompt, span: Span) -> Request {
+    let mut request = Request::new(snapshot.document, prompt);
+    request.decoding.mode = settings.mode;
+    request.decoding.block = settings.block;
+    request.decoding.threshold = settings.threshold;
+    request.max_tokens = settings.max_tokens;
+    request.max_lines = (span == Span::WithinLine).then_some(1);
+    request.deadline = Some(settings.deadline.saturating_sub(headroom(settings.deadline)));
+    request
+}
+
+/// How long before the client's deadline the engine stops, so that the text so far still arrives in time.
+fn headroom(deadline: Duration) -> Duration {
+    (deadline / 10).min(Duration::from_millis(50))
+}
+
+/// Turns what became of a request into what the client sees, on the text as it is now.
+pub(crate) fn finish(
+    state: &State,
+    pending: Pending,
+    outcome: Result<Completion, Reason>,
+) -> Result<Placed, Reason> {
+    let Pending { uri, serial, site, mut log } = pending;
+    // Whatever the outcome: the slot is free for the next one.
+    let left = state.documents.edit(&uri, |document| (document.slot.leave(serial), document.snapshot()));
+    if let Ok(completion) = &outcome {
+        log.answered_by_engine(completion);
+    }
+    let placed = outcome.and_then(|completion| {
+        let (typed, snapshot) = left.ok_or(Reason::Closed)?;
+        let typed = typed.ok_or(Reason::Superseded)?;
+        let suggestion = postprocess::suggest(&completion, &site)?;
+        Ok(Placed { suggestion: reuse::rebase(suggestion, typed.text())?, snapshot })
+    });
+    match &placed {
+        Ok(placed) => log.suggested(&placed.suggestion),
+        Err(reason) => log.empty(*reason),
+    }
+    placed
+}
+
+/// Why the engine's error leaves the client without a suggestion.
+pub(crate) fn reason(error: &EngineError) -> Reason {
+    match error {
+        EngineError::Cancelled => Reason::Superseded,
+        EngineError::Failed(_) | EngineError::Parameter { .. } => Reason::EngineFailed,
+        _ => Reason::EngineDown,
+    }
+}

@@ -1,0 +1,91 @@
+//! What the server knows: the open buffers, what was agreed with the client, and the engine.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use cinnabar_engine::{Engine, Load};
+use tower_lsp::lsp_types::Url;
+
+use crate::client::Client;
+use crate::documents::Documents;
+use crate::engine_status::EngineStatus;
+use crate::position::Encoding;
+use crate::settings::{Overrides, Problems, Settings};
+
+/// Chooses what the engine loads, once the settings are known.
+pub type MakeLoad = Box<dyn FnOnce(&Settings) -> Load + Send>;
+
+/// Shared by all handlers. Each part has its own protection and nobody holds two at a time.
+pub struct State {
+    /// The open buffers.
+    pub(crate) documents: Documents,
+    /// The way to the client.
+    pub(crate) client: Client,
+    /// What the user sees of the engine.
+    pub(crate) status: Arc<EngineStatus>,
+    /// Settings given on the command line; they win over the client's.
+    pub(crate) overrides: Overrides,
+    /// Taken by `initialize`.
+    make_load: Mutex<Option<MakeLoad>>,
+    /// Written once, by `initialize`.
+    agreed: OnceLock<Agreed>,
+}
+
+/// What `initialize` settled.
+pub(crate) struct Agreed {
+    pub(crate) encoding: Encoding,
+    pub(crate) settings: Settings,
+    /// What was wrong with the client's settings, until `initialized` has told it.
+    pub(crate) problems: Problems,
+    /// Folders that paths in prompts are relative to.
+    pub(crate) roots: Vec<PathBuf>,
+    pub(crate) engine: Engine,
+}
+
+impl State {
+    /// A server before `initialize`.
+    pub(crate) fn new(client: Client, overrides: Overrides, make_load: MakeLoad) -> Self {
+        State {
+            documents: Documents::default(),
+            status: Arc::new(EngineStatus::new(client.clone())),
+            client,
+            overrides,
+            make_load: Mutex::new(Some(make_load)),
+            agreed: OnceLock::new(),
+        }
+    }
+
+    /// What `initialize` settled; `None` before it.
+    pub(crate) fn agreed(&self) -> Option<&Agreed> {
+        self.agreed.get()
+    }
+
+    /// Starts the engine and keeps what was agreed. Only the first call has an effect.
+    pub(crate) fn agree(
+        &self,
+        encoding: Encoding,
+        settings: Settings,
+        problems: Problems,
+        roots: Vec<PathBuf>,
+    ) {
+        let make_load = self.make_load.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(make_load) = make_load else { return };
+        let status = Arc::clone(&self.status);
+        let engine = Engine::start(make_load(&settings), move |now| status.changed(now));
+        // Only who took `make_load` comes here.
+        let _ = self.agreed.set(Agreed { encoding, settings, problems, roots, engine });
+    }
+}
+
+impl Agreed {
+    /// A buffer's path for the prompt: relative to the innermost folder of the workspace, the bare name outside
+    /// of all, nothing for a buffer that is no file.
+    pub(crate) fn relative_path(&self, uri: &Url) -> Option<String> {
+        let path = uri.to_file_path().ok()?;
+        let inside = self.roots.iter().filter_map(|root| path.strip_prefix(root).ok());
+        let relative = inside.min_by_key(|path| path.components().count());
+        let relative = relative.or_else(|| path.file_name().map(AsRef::as_ref))?;
+        let parts: Vec<_> = relative.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+        Some(parts.join("/"))
+    }
+}

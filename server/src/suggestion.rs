@@ -1,0 +1,66 @@
+//! What the editor gets, or why it gets nothing.
+
+use std::fmt;
+use std::ops::Range;
+
+/// Text to show at the cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suggestion {
+    /// Literal text, with the buffer's line breaks.
+    pub text: String,
+    /// Bytes of the document it replaces: on one line, starting at the cursor. Usually empty.
+    pub range: Range<usize>,
+}
+
+/// Why there is no suggestion. Every empty answer has one, and the log line of the request names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    // === The request ===
+    /// No buffer is open under its URI.
+    UnknownDocument,
+    /// A newer request of the same document took its place.
+    Superseded,
+    /// The client cancelled it.
+    Cancelled,
+    /// The text changed, and not by typing the first characters of the answer.
+    Edited,
+    /// The buffer was closed.
+    Closed,
+
+    // === The engine ===
+    /// Nothing was there when the deadline passed.
+    Deadline,
+    /// The model is not loaded and will not be.
+    EngineDown,
+    /// The engine failed on this request.
+    EngineFailed,
+
+    // === The text ===
+    /// The model thinks that nothing is missing.
+    Nothing,
+    /// White space only.
+    Blank,
+    /// It only repeats what stands below or right of the cursor.
+    RepeatsSuffix,
+    /// The user has typed all of it.
+    AllTyped,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Reason::UnknownDocument => "unknown document",
+            Reason::Superseded => "superseded",
+            Reason::Cancelled => "cancelled",
+            Reason::Edited => "text changed",
+            Reason::Closed => "closed",
+            Reason::Deadline => "deadline",
+            Reason::EngineDown => "engine down",
+            Reason::EngineFailed => "engine failed",
+            Reason::Nothing => "nothing missing",
+            Reason::Blank => "blank",
+            Reason::RepeatsSuffix => "repeats the suffix",
+            Reason::AllTyped => "typed already",
+        })
+    }
+}
