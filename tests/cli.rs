@@ -1,6 +1,6 @@
 //! The `cinnabar` binary as a user runs it, with the shipped model: answers, exit codes, bad input.
 
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::io::Write;
@@ -153,15 +153,19 @@ fn a_seed_repeats_a_draw() {
 #[test]
 fn watching_ends_with_the_completion_in_its_place() {
     let text = run(&["complete", UNFINISHED[1], "--max-lines", "1"]).expect(0).stdout;
-    let watched = run(&["complete", UNFINISHED[1], "--max-lines", "1", "--watch"]).expect(0).stdout;
+    let watched =
+        run(&["complete", UNFINISHED[1], "--max-lines", "1", "--watch", "--mode", "causal"]).expect(0).stdout;
     assert!(watched.contains("step 1,"), "{watched}");
     assert!(!watched.contains('\x1b'), "no cursor movement and no colour outside a terminal: {watched}");
-    let (steps, last) = watched.rsplit_once("\n\n").unwrap();
-    assert!(steps.contains('░'), "{steps}");
+    let (_, last) = watched.rsplit_once("forwards\n").unwrap();
     assert!(last.contains(&format!("        self.{}", text.trim_end_matches('\n'))), "{last}");
 
-    let coloured = outcome(command().args(["complete", UNFINISHED[1], "--watch"]).env("CLICOLOR_FORCE", "1"));
-    assert!(coloured.expect(0).stdout.contains("\x1b[32m"), "settled text is green");
+    let arguments = ["complete", UNFINISHED[1], "--watch", "--mode", "parallel", "--max-tokens", "16"];
+    let coloured = outcome(command().args(arguments).env("CLICOLOR_FORCE", "1")).expect(0).stdout;
+    assert!(
+        coloured.contains("\x1b[32m") && coloured.contains('░'),
+        "settled text is green, masks show: {coloured}"
+    );
 }
 
 #[test]
