@@ -17,6 +17,7 @@ mod request;
 
 pub mod bench;
 pub mod config;
+pub mod cpu;
 mod decode;
 pub mod gguf;
 pub mod model;

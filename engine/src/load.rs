@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::config::Config;
+use crate::cpu::{CpuModel, CpuOptions};
 use crate::error::EngineError;
 use crate::gguf::Gguf;
 use crate::infill::Infill;
@@ -53,6 +54,8 @@ pub struct LoadOptions {
     pub device: Device,
     /// Threads of the CPU engine; `None` is one per physical core.
     pub threads: Option<usize>,
+    /// Instruction level of the CPU engine, for comparisons; `None` is the best that the processor has.
+    pub level: Option<String>,
 }
 
 /// Loads a model with its tokeniser. Takes as long as mapping and repacking the weights takes.
@@ -71,7 +74,15 @@ pub fn load_model(options: &LoadOptions) -> Result<Box<dyn Model>, EngineError> 
 
 fn place(config: Config, gguf: &Gguf, options: &LoadOptions) -> Result<Box<dyn Model>, EngineError> {
     match options.device {
-        Device::Auto | Device::Cpu | Device::Reference => Ok(Box::new(Reference::new(config, gguf)?)),
+        Device::Auto | Device::Cpu => {
+            let cpu = CpuOptions {
+                threads: options.threads,
+                level: options.level.clone(),
+                ..CpuOptions::default()
+            };
+            Ok(Box::new(CpuModel::new(config, gguf, &cpu)?))
+        }
+        Device::Reference => Ok(Box::new(Reference::new(config, gguf)?)),
         Device::Cuda(index) => Err(EngineError::Device {
             device: format!("cuda:{index}"),
             reason: "this build has no GPU engine".into(),

@@ -12,7 +12,7 @@ const LOGIT_TOLERANCE: f32 = 2e-2;
 const TIE: f32 = 1e-3;
 
 /// The devices that compute in f32 and must agree with the training code.
-const EXACT: [Device; 1] = [Device::Reference];
+const EXACT: [Device; 2] = [Device::Cpu, Device::Reference];
 
 #[test]
 fn streams_are_bit_identical() {

@@ -39,13 +39,15 @@ impl Document {
     }
 
     /// Applies edits in their order, each to the text that the one before it left. Ranges out of bounds are
-    /// clamped, ranges whose ends are swapped are read the right way round.
+    /// clamped, ranges whose ends are swapped are read the right way round. The end of the last edit, where the
+    /// cursor probably is.
     pub(crate) fn apply(
         &mut self,
         version: i32,
         changes: &[TextDocumentContentChangeEvent],
         encoding: Encoding,
-    ) {
+    ) -> usize {
+        let mut end_of_last = 0;
         for change in changes {
             let range = match change.range {
                 Some(range) => {
@@ -55,9 +57,11 @@ impl Document {
                 }
                 None => 0..self.text.len_bytes(),
             };
+            end_of_last = range.start + change.text.len();
             self.replace(range, &change.text);
         }
         self.version = version;
+        end_of_last
     }
 
     /// The text as the client states it to be. True if the mirror was different, which is a bug on either side.

@@ -14,7 +14,8 @@ use crate::suggestion::{Reason, Suggestion};
 pub fn suggest(completion: &Completion, site: &Site) -> Result<Suggestion, Reason> {
     let text = completion.text.as_str();
     if text.is_empty() {
-        return Err(Reason::Nothing);
+        let too_late = completion.finish == Finish::Deadline;
+        return Err(if too_late { Reason::Deadline } else { Reason::Nothing });
     }
     let text = whole_lines_only(text, completion.finish);
     let text = if site.span == Span::WithinLine { first_line(text) } else { text };

@@ -47,6 +47,11 @@ impl Slot {
         (self.n_occupied, told)
     }
 
+    /// Whether a request was ever made.
+    fn is_used(&self) -> bool {
+        self.n_occupied > 0
+    }
+
     /// Follows an edit of the document's text.
     pub(crate) fn follow(&mut self, range: Range<usize>, inserted: &str) {
         if self.waiting.as_mut().is_some_and(|w| !w.typed.follow(range, inserted)) {
@@ -127,6 +132,18 @@ pub(crate) fn ask(
     let deadline = Instant::now() + agreed.settings.deadline;
     let ticket = agreed.engine.submit(request(&agreed.settings, &snapshot, prompt, site.span));
     Ok(Asked { uri: uri.clone(), serial, site, ticket, put_out, deadline, log })
+}
+
+/// Lets the engine read up to where the user types while nothing else is to be done: editors ask some time after
+/// the key. Only in documents that were asked about: who never asks pays nothing.
+pub(crate) fn prepare(state: &State, uri: &Url, offset: usize) {
+    let Some(agreed) = state.agreed() else { return };
+    let snapshot = state.documents.edit(uri, |document| document.slot.is_used().then(|| document.snapshot()));
+    if let Some(snapshot) = snapshot.flatten() {
+        let site = Site::at(&snapshot.text, offset);
+        let prompt = prompt::prompt(&snapshot.text, &site, agreed.relative_path(uri));
+        agreed.engine.prepare(snapshot.document, prompt);
+    }
 }
 
 fn request(settings: &Settings, snapshot: &Snapshot, prompt: cinnabar_engine::Prompt, span: Span) -> Request {

@@ -16,9 +16,9 @@ pub struct Settings {
     pub device: Device,
     /// `threads` of the CPU engine; without it one per physical core.
     pub threads: Option<usize>,
-    /// `mode`: `verified`, `parallel` or `causal`.
+    /// `mode`: `auto`, `verified`, `parallel` or `causal`.
     pub mode: Mode,
-    /// `block`: rows denoised at once, 8, 16, 32 or 64.
+    /// `block`: rows denoised at once, 8, 16, 32 or 64; at most, in mode `auto`.
     pub block: usize,
     /// `threshold` of the parallel mode, above 0 and at most 1.
     pub threshold: f32,
@@ -134,7 +134,7 @@ fn read(options: &Map<String, Value>, problems: &mut Problems) -> Overrides {
             "mode" => set(
                 &mut given.mode,
                 serde_json::from_value(value.clone()).ok(),
-                "verified, parallel or causal",
+                "auto, verified, parallel or causal",
             ),
             "block" => {
                 set(&mut given.block, whole.filter(|n| [8, 16, 32, 64].contains(n)), "8, 16, 32 or 64")
@@ -214,7 +214,8 @@ mod tests {
     fn a_bad_value_is_told_and_costs_only_itself() {
         let (settings, problems) =
             resolve(json!({ "block": 7, "maxTokens": "many", "mode": "causal", "foo": 1 }));
-        assert_eq!((settings.block, settings.max_tokens, settings.mode), (16, 64, Mode::Causal));
+        let default = Decoding::default().block;
+        assert_eq!((settings.block, settings.max_tokens, settings.mode), (default, 64, Mode::Causal));
         let expected = ["block must be 8, 16, 32 or 64, not 7", "maxTokens must be 1 to 1024, not \"many\""];
         assert_eq!(problems.bad, expected);
         assert_eq!(problems.unknown, ["foo"]);

@@ -35,7 +35,7 @@ pub struct Site {
     pub before: String,
     /// The cursor's line from the cursor on: its first bytes.
     pub after: String,
-    /// The lines below that are not blank: the first few, each its first bytes.
+    /// The lines below the inserted text that are not blank: the first few, each its first bytes.
     pub below: Vec<String>,
     /// The line break around here.
     pub line_break: LineBreak,
@@ -50,21 +50,16 @@ const LINES_BELOW: usize = 40;
 const KEPT_BELOW: usize = 8;
 
 impl Site {
-    /// The site of a byte offset, which must be the start of a character.
+    /// The site of a byte offset. Inside a line break it is the line's end, inside a character that one's start.
     pub fn at(text: &Rope, offset: usize) -> Self {
-        let line = text.byte_to_line(offset);
+        let line = text.byte_to_line(offset.min(text.len_bytes()));
         let start = text.line_to_byte(line);
         let content = position::line_content(text, line);
-        let cursor = offset - start;
+        let cursor = position::floor_char(content, offset - start);
         let from = position::floor_char(content, cursor.saturating_sub(LINE_BYTES));
         let to = position::floor_char(content, cursor + LINE_BYTES);
         let before = content.byte_slice(from..cursor).to_string();
         let after = content.byte_slice(cursor..to).to_string();
-        let below = text.lines_at(line + 1).take(LINES_BELOW).filter_map(|line| {
-            let line = line.byte_slice(..position::floor_char(line, LINE_BYTES)).to_string();
-            let line = line.trim_end();
-            (!line.is_empty()).then(|| line.to_owned())
-        });
         let span = if after.trim().is_empty() {
             Span::Lines
         } else if cursor == 0 {
@@ -72,8 +67,15 @@ impl Site {
         } else {
             Span::WithinLine
         };
+        // Whole lines push the cursor's line down.
+        let first_below = if span == Span::WholeLines { line } else { line + 1 };
+        let below = text.lines_at(first_below).take(LINES_BELOW).filter_map(|line| {
+            let line = line.byte_slice(..position::floor_char(line, LINE_BYTES)).to_string();
+            let line = line.trim_end();
+            (!line.is_empty()).then(|| line.to_owned())
+        });
         Site {
-            offset,
+            offset: start + cursor,
             line_end: start + content.len_bytes(),
             before,
             after,

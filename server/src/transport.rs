@@ -166,7 +166,13 @@ enum Message {
     Neither(Id),
 }
 
-fn classify(message: Value) -> Message {
+fn classify(mut message: Value) -> Message {
+    // Some clients write that there are no parameters; tower-lsp refuses `shutdown` with them.
+    if let Some(members) = message.as_object_mut()
+        && members.get("params").is_some_and(Value::is_null)
+    {
+        members.remove("params");
+    }
     let id = message.get("id").and_then(|id| serde_json::from_value(id.clone()).ok()).unwrap_or(Id::Null);
     let read = if message.get("method").is_some() {
         serde_json::from_value(message).map(Message::Request)

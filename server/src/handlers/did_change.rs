@@ -2,16 +2,18 @@
 
 use tower_lsp::lsp_types::DidChangeTextDocumentParams;
 
+use crate::scheduler;
 use crate::state::State;
 
 /// Applies edits to the mirror. A request that they make pointless is answered here and now.
 pub(crate) fn did_change(state: &State, params: DidChangeTextDocumentParams) {
     let Some(agreed) = state.agreed() else { return };
     let document = params.text_document;
-    let known = state.documents.edit(&document.uri, |mirror| {
-        mirror.apply(document.version, &params.content_changes, agreed.encoding);
+    let edited = state.documents.edit(&document.uri, |mirror| {
+        mirror.apply(document.version, &params.content_changes, agreed.encoding)
     });
-    if known.is_none() {
-        tracing::warn!(uri = %document.uri, "a change of a document that is not open");
+    match edited {
+        Some(end_of_edit) => scheduler::prepare(state, &document.uri, end_of_edit),
+        None => tracing::warn!(uri = %document.uri, "a change of a document that is not open"),
     }
 }

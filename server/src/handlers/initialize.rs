@@ -60,7 +60,6 @@ fn capabilities(encoding: Encoding, ghost_text: bool, helix: bool) -> ServerCapa
 
 fn roots(params: &InitializeParams) -> Vec<PathBuf> {
     let folders = params.workspace_folders.iter().flatten().map(|folder| &folder.uri);
-    #[expect(deprecated, reason = "older clients send nothing else")]
-    let root = params.root_uri.iter();
-    folders.chain(root).filter_map(|uri| uri.to_file_path().ok()).collect()
+    // Older clients send nothing but the root.
+    folders.chain(params.root_uri.iter()).filter_map(|uri| uri.to_file_path().ok()).collect()
 }

@@ -1,0 +1,167 @@
+//! Which instructions an operation may use, found at run time.
+
+use std::fmt;
+
+/// A set of instructions that this processor has. The plain loops of [`Level::REFERENCE`] run everywhere and are what
+/// the others are tested against.
+///
+/// There is no way to make a level that the processor lacks: holding one is the proof that its instructions may
+/// be executed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Level(Kind);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Reference,
+    Avx2,
+    AvxVnni,
+    Avx512,
+    Neon,
+}
+
+impl Level {
+    /// Plain loops, on every processor.
+    pub const REFERENCE: Level = Level(Kind::Reference);
+
+    /// Names of all levels, available here or not.
+    pub const NAMES: [&'static str; 5] = ["reference", "avx2", "avxvnni", "avx512vnni", "neon"];
+
+    /// The best level of this processor.
+    pub fn detect() -> Level {
+        Level::available().pop().expect("because the reference is always available")
+    }
+
+    /// The levels of this processor, the reference first and the best last.
+    pub fn available() -> Vec<Level> {
+        [Kind::Reference, Kind::Avx2, Kind::AvxVnni, Kind::Avx512, Kind::Neon]
+            .into_iter()
+            .filter(|kind| kind.is_available())
+            .map(Level)
+            .collect()
+    }
+
+    /// The level called `name`, or what is wrong with asking for it here.
+    pub fn named(name: &str) -> Result<Level, String> {
+        let known = || Level::available().iter().map(|l| l.name()).collect::<Vec<_>>().join(", ");
+        if let Some(level) = Level::available().into_iter().find(|level| level.name() == name) {
+            return Ok(level);
+        }
+        Err(match Level::NAMES.contains(&name) {
+            true => format!("this processor lacks the instructions of {name}; it has {}", known()),
+            false => format!("unknown instruction level {name:?}; this processor has {}", known()),
+        })
+    }
+
+    /// `avx2`, `neon` and so on.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Reference => "reference",
+            Kind::Avx2 => "avx2",
+            Kind::AvxVnni => "avxvnni",
+            Kind::Avx512 => "avx512vnni",
+            Kind::Neon => "neon",
+        }
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        self.0
+    }
+}
+
+impl Kind {
+    #[cfg(target_arch = "x86_64")]
+    fn is_available(self) -> bool {
+        let avx2 = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
+        match self {
+            Kind::Reference => true,
+            Kind::Avx2 => avx2,
+            Kind::AvxVnni => avx2 && is_x86_feature_detected!("avxvnni"),
+            Kind::Avx512 => {
+                avx2 && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vnni")
+            }
+            Kind::Neon => false,
+        }
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn is_available(self) -> bool {
+        match self {
+            Kind::Reference => true,
+            Kind::Neon => std::arch::is_aarch64_feature_detected!("dotprod"),
+            Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => false,
+        }
+    }
+
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    fn is_available(self) -> bool {
+        self == Kind::Reference
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Runs plain code compiled with the level's instructions, so that the compiler may vectorise its loops.
+#[inline(always)]
+pub(crate) fn with<R>(level: Level, code: impl FnOnce() -> R) -> R {
+    match level.0 {
+        #[cfg(target_arch = "x86_64")]
+        #[expect(unsafe_code, reason = "code for instructions that not every processor has")]
+        // SAFETY: a level exists only where its instructions do.
+        Kind::Avx2 | Kind::AvxVnni => unsafe { avx2(code) },
+        #[cfg(target_arch = "x86_64")]
+        #[expect(unsafe_code, reason = "code for instructions that not every processor has")]
+        // SAFETY: a level exists only where its instructions do.
+        Kind::Avx512 => unsafe { avx512(code) },
+        _ => code(),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn avx2<R>(code: impl FnOnce() -> R) -> R {
+    code()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+fn avx512<R>(code: impl FnOnce() -> R) -> R {
+    code()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_found_by_its_name() {
+        for level in Level::available() {
+            assert_eq!(Level::named(level.name()), Ok(level));
+            assert!(Level::NAMES.contains(&level.name()));
+        }
+    }
+
+    #[test]
+    fn a_level_that_is_missing_or_unknown_is_refused_with_the_choices() {
+        let missing = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
+        let error = Level::named(missing).expect_err("because it is of another architecture");
+        assert!(error.contains("lacks") && error.contains("reference"), "{error}");
+        let error = Level::named("mmx").expect_err("because there is no such level");
+        assert!(error.contains("unknown") && error.contains("reference"), "{error}");
+    }
+}

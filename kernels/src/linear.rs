@@ -1,0 +1,179 @@
+//! Matrix products with what follows them: `y = x Wᵀ` for packed weights `W` (outputs, inputs) and rows `x`.
+//!
+//! Threads share the outputs: each unit makes 32 columns of all rows, so that every weight is read once, and finishes
+//! them while they are in the first cache. Tolerance between levels: `1e-5 · Σ |x w|`, the order of additions.
+
+use crate::Machine;
+use crate::cache::{self, Cache};
+use crate::disjoint::Disjoint;
+use crate::level::{self, Level};
+use crate::math;
+use crate::matrix::{BLOCK, Matrix, TILE};
+use crate::rope::Rope;
+use crate::rows::Rows;
+use crate::tile::{self, Panel, Strided};
+
+/// Rows of one product at most: what a unit keeps on its stack.
+pub const MAX_ROWS: usize = 128;
+
+/// Blocks that are dequantised at a time: a panel of 16 KiB.
+const PANEL_BLOCKS: usize = 8;
+
+/// Adds the product to `y` (rows, outputs): the residual stream after a projection.
+pub fn add(machine: &Machine, weights: &Matrix, x: &Rows, y: &mut [f32]) {
+    let outputs = weights.outputs();
+    let rows = y.len() / outputs;
+    let y = Disjoint::new(y);
+    units(machine, weights, x, rows, |unit, columns| {
+        let width = BLOCK.min(outputs - unit * BLOCK);
+        for (row, columns) in columns.chunks_exact(BLOCK).enumerate() {
+            #[expect(unsafe_code, reason = "threads write different columns")]
+            // SAFETY: these columns belong to this unit.
+            let y = unsafe { y.slice(row * outputs + unit * BLOCK, width) };
+            for (y, x) in y.iter_mut().zip(columns) {
+                *y += x;
+            }
+        }
+    });
+}
+
+/// Writes the product to `y` (rows, outputs).
+pub fn store(machine: &Machine, weights: &Matrix, x: &Rows, y: &mut [f32]) {
+    y.fill(0.0);
+    add(machine, weights, x, y);
+}
+
+/// The order of outputs for [`gated`]: 32 gates, then the 32 values that they gate, and so on.
+pub fn interleave<T: Copy>(gates: &[T], values: &[T]) -> Vec<T> {
+    assert_eq!(gates.len(), values.len(), "every value has a gate");
+    gates.chunks(BLOCK).zip(values.chunks(BLOCK)).flat_map(|(g, v)| g.iter().chain(v).copied()).collect()
+}
+
+/// Writes `silu(x Gᵀ) · x Vᵀ` (Shazeer 2020, arXiv:2002.05202) to `rows` rows of `out`, for weights in the order of [`interleave`].
+pub fn gated(machine: &Machine, weights: &Matrix, x: &Rows, rows: usize, out: &mut Rows) {
+    assert_eq!(weights.outputs(), 2 * out.width(), "every value has a gate");
+    assert!(rows <= out.capacity().min(x.capacity()).min(MAX_ROWS), "too many rows");
+    assert_eq!(weights.inputs(), x.width(), "rows and weights have another width");
+    let level = machine.level;
+    let writer = out.writer();
+    machine.pool.run(weights.outputs() / (2 * BLOCK), &|unit| {
+        let mut columns = [0.0; MAX_ROWS * 2 * BLOCK];
+        let columns = &mut columns[..rows * 2 * BLOCK];
+        for part in 0..4 {
+            let out = Strided { data: &mut columns[part * TILE..], stride: 2 * BLOCK };
+            product(level, weights, 4 * unit + part, x, rows, out);
+        }
+        for (row, columns) in columns.chunks_exact_mut(2 * BLOCK).enumerate() {
+            let (gates, values) = columns.split_at_mut(BLOCK);
+            gate(level, gates, values);
+            #[expect(unsafe_code, reason = "threads write different blocks")]
+            // SAFETY: block `unit` of every row belongs to this unit.
+            unsafe {
+                writer.put(level, row, unit, values);
+            }
+        }
+    });
+}
+
+fn gate(level: Level, gates: &[f32], values: &mut [f32]) {
+    match level {
+        Level::REFERENCE => {
+            for (value, &gate) in values.iter_mut().zip(gates) {
+                *value *= gate / (1.0 + (-gate).exp());
+            }
+        }
+        _ => level::with(level, || {
+            for (value, &gate) in values.iter_mut().zip(gates) {
+                *value *= math::silu(gate);
+            }
+        }),
+    }
+}
+
+/// Where the outputs of [`queries_keys_values`] go.
+pub struct Projected<'a> {
+    /// Turned queries (rows, query width).
+    pub queries: &'a mut [f32],
+    /// Takes the turned keys and the values at `at..`.
+    pub cache: &'a mut Cache,
+    /// Position of the first row.
+    pub at: usize,
+}
+
+/// Projects rows to queries, keys and values with one matrix, whose outputs are those of all query heads, then all key
+/// heads, then all value heads; turns queries and keys to their positions and writes keys and values to the cache.
+pub fn queries_keys_values(
+    machine: &Machine,
+    weights: &Matrix,
+    x: &Rows,
+    rows: usize,
+    rope: &Rope,
+    out: Projected<'_>,
+) {
+    let (head, kv) = (out.cache.head(), out.cache.heads() * out.cache.head());
+    let query = weights.outputs() - 2 * kv;
+    assert!(head.is_multiple_of(BLOCK), "a unit would span two heads");
+    assert_eq!(out.queries.len(), rows * query, "queries have another width");
+    assert!(out.at + rows <= out.cache.positions().min(rope.positions()), "positions are out of range");
+    let at = out.at;
+    let queries = Disjoint::new(out.queries);
+    let cache: cache::Writer<'_> = out.cache.writer();
+    units(machine, weights, x, rows, |unit, columns| {
+        let output = unit * BLOCK;
+        let from = output % head;
+        for (row, part) in columns.chunks_exact_mut(BLOCK).enumerate() {
+            let position = at + row;
+            if output < query + kv {
+                rope.turn(position, from, part);
+            }
+            #[expect(unsafe_code, reason = "threads write different parts")]
+            // SAFETY: these outputs belong to this unit, and heads are whole numbers of units.
+            unsafe {
+                if output < query {
+                    queries.slice(row * query + output, BLOCK).copy_from_slice(part);
+                } else if output < query + kv {
+                    cache.put_key((output - query) / head, position, from, part);
+                } else {
+                    cache.put_value((output - query - kv) / head, position, from, part);
+                }
+            }
+        }
+    });
+}
+
+/// Calls `finish(unit, columns)` for every 32 outputs, with the products of all rows (rows, 32).
+pub(crate) fn units(
+    machine: &Machine,
+    weights: &Matrix,
+    x: &Rows,
+    rows: usize,
+    finish: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    assert!(rows <= x.capacity().min(MAX_ROWS), "too many rows");
+    assert_eq!(weights.inputs(), x.width(), "rows and weights have another width");
+    machine.pool.run(weights.outputs().div_ceil(BLOCK), &|unit| {
+        let mut columns = [0.0; MAX_ROWS * BLOCK];
+        let columns = &mut columns[..rows * BLOCK];
+        for part in 0..(weights.tiles() - 2 * unit).min(2) {
+            let out = Strided { data: &mut columns[part * TILE..], stride: BLOCK };
+            product(machine.level, weights, 2 * unit + part, x, rows, out);
+        }
+        finish(unit, columns);
+    });
+}
+
+/// The products of the first `rows` rows with 16 outputs.
+fn product(level: Level, weights: &Matrix, tile: usize, x: &Rows, rows: usize, out: Strided<&mut [f32]>) {
+    let weights = weights.tile(tile);
+    let blocks = x.width() / BLOCK;
+    let mut panel = [0.0; PANEL_BLOCKS * BLOCK * TILE];
+    for first in (0..blocks).step_by(PANEL_BLOCKS) {
+        let count = PANEL_BLOCKS.min(blocks - first);
+        let depth = count * BLOCK;
+        tile::dequantise(level, weights, first, count, &mut panel);
+        let a = Strided { data: &x.values()[first * BLOCK..], stride: x.width() };
+        let b = Strided { data: Panel::F32(&panel[..depth * TILE]), stride: TILE };
+        let out = Strided { data: &mut *out.data, stride: out.stride };
+        tile::product(level, rows, depth, a, b, out, first > 0);
+    }
+}

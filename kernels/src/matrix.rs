@@ -1,0 +1,169 @@
+//! Weights of a linear map, packed once for all levels.
+//!
+//! The source is GGUF's Q8_0: rows of 32-blocks, each an f16 scale and 32 signed bytes. Outputs are packed in tiles of
+//! 16 and inputs in quads, `[outputs/16][inputs/4][16][4]`, so that one 64-byte load holds four inputs of 16 outputs:
+//! what a byte dot product takes. The scales of a block stand beside each other, `[outputs/16][inputs/32][16]`.
+//! Outputs beyond the last are zero.
+
+use half::f16;
+
+use crate::disjoint::Disjoint;
+use crate::pool::Pool;
+
+/// Outputs of a tile.
+pub(crate) const TILE: usize = 16;
+/// Inputs that share a scale.
+pub(crate) const BLOCK: usize = 32;
+/// Bytes of a Q8_0 block: the scale and a byte per weight.
+const BLOCK_BYTES: usize = 2 + BLOCK;
+
+/// A packed weight matrix `W` (outputs, inputs).
+pub struct Matrix {
+    outputs: usize,
+    inputs: usize,
+    /// Bytes with slack before `start`, where a cache line begins.
+    quants: Vec<i8>,
+    start: usize,
+    scales: Vec<f16>,
+}
+
+/// Sixteen outputs of a matrix.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile<'a> {
+    /// `[inputs/4][16][4]`
+    pub(crate) quants: &'a [i8],
+    /// `[inputs/32][16]`
+    pub(crate) scales: &'a [f16],
+}
+
+impl Matrix {
+    /// Packs rows of Q8_0 blocks, one row an output in the order given. Panics when `inputs` is not a multiple of 32 or
+    /// a row has another length than `inputs` asks for.
+    pub fn pack(pool: &Pool, inputs: usize, rows: &[&[u8]]) -> Matrix {
+        assert!(inputs.is_multiple_of(BLOCK), "{inputs} inputs are no whole number of blocks");
+        let row_bytes = inputs / BLOCK * BLOCK_BYTES;
+        assert!(rows.iter().all(|row| row.len() == row_bytes), "a row is not {row_bytes} bytes long");
+        let tiles = rows.len().div_ceil(TILE);
+        let (tile_quants, tile_scales) = (inputs * TILE, inputs / BLOCK * TILE);
+        let mut quants = vec![0i8; tiles * tile_quants + 64];
+        let start = quants.as_ptr().align_offset(64).min(64);
+        let mut scales = vec![f16::ZERO; tiles * tile_scales];
+        let (to_quants, to_scales) = (Disjoint::new(&mut quants[start..]), Disjoint::new(&mut scales));
+        pool.run(tiles, &|tile| {
+            #[expect(unsafe_code, reason = "threads pack different tiles")]
+            // SAFETY: each unit takes the part of its own tile.
+            let (quants, scales) = unsafe {
+                (
+                    to_quants.slice(tile * tile_quants, tile_quants),
+                    to_scales.slice(tile * tile_scales, tile_scales),
+                )
+            };
+            let from = tile * TILE;
+            pack_tile(&rows[from..rows.len().min(from + TILE)], quants, scales);
+        });
+        Matrix { outputs: rows.len(), inputs, quants, start, scales }
+    }
+
+    /// Rows of `W`.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Columns of `W`.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.quants.len() + 2 * self.scales.len()
+    }
+
+    /// The weights of one output: a row of an embedding.
+    pub fn row(&self, output: usize, out: &mut [f32]) {
+        assert_eq!(out.len(), self.inputs, "a row has as many weights as there are inputs");
+        let (tile, lane) = (self.tile(output / TILE), output % TILE);
+        for (input, out) in out.iter_mut().enumerate() {
+            let quant = tile.quants[input / 4 * 64 + lane * 4 + input % 4];
+            *out = f32::from(quant) * tile.scales[input / BLOCK * TILE + lane].to_f32();
+        }
+    }
+
+    pub(crate) fn tiles(&self) -> usize {
+        self.outputs.div_ceil(TILE)
+    }
+
+    pub(crate) fn tile(&self, index: usize) -> Tile<'_> {
+        let (quants, scales) = (self.inputs * TILE, self.inputs / BLOCK * TILE);
+        Tile {
+            quants: &self.quants[self.start + index * quants..][..quants],
+            scales: &self.scales[index * scales..][..scales],
+        }
+    }
+}
+
+fn pack_tile(rows: &[&[u8]], quants: &mut [i8], scales: &mut [f16]) {
+    for (lane, row) in rows.iter().enumerate() {
+        for (block, bytes) in row.chunks_exact(BLOCK_BYTES).enumerate() {
+            scales[block * TILE + lane] = f16::from_le_bytes([bytes[0], bytes[1]]);
+            for (quad, four) in bytes[2..].chunks_exact(4).enumerate() {
+                let at = (block * BLOCK / 4 + quad) * 64 + lane * 4;
+                for (to, &byte) in quants[at..at + 4].iter_mut().zip(four) {
+                    *to = byte as i8;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Q8_0 rows whose bytes run through all values with a period prime to every tile, and scales that differ.
+    pub(crate) fn painted(outputs: usize, inputs: usize, seed: usize) -> Vec<Vec<u8>> {
+        (0..outputs)
+            .map(|o| {
+                (0..inputs / BLOCK)
+                    .flat_map(|b| {
+                        let scale = f16::from_f32(0.001 + 0.0007 * ((o * 7 + b * 3 + seed) % 11) as f32);
+                        let quants = (0..BLOCK).map(move |i| {
+                            let n = (o * 31 + (b * BLOCK + i) * 17 + seed * 13 + (o * i) % 7) % 251;
+                            (n as i32 - 125) as i8 as u8
+                        });
+                        scale.to_le_bytes().into_iter().chain(quants).collect::<Vec<u8>>()
+                    })
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// The weights of Q8_0 rows.
+    pub(crate) fn weights(rows: &[Vec<u8>]) -> Vec<Vec<f32>> {
+        rows.iter()
+            .map(|row| {
+                row.chunks_exact(BLOCK_BYTES)
+                    .flat_map(|block| {
+                        let scale = f16::from_le_bytes([block[0], block[1]]).to_f32();
+                        block[2..].iter().map(move |&q| f32::from(q as i8) * scale)
+                    })
+                    .collect()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_packed_row_reads_back() {
+        let pool = Pool::new(2);
+        for (outputs, inputs) in [(1, 32), (15, 64), (16, 32), (17, 96), (53, 160)] {
+            let rows = painted(outputs, inputs, 1);
+            let matrix = Matrix::pack(&pool, inputs, &rows.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            assert_eq!((matrix.outputs(), matrix.inputs()), (outputs, inputs));
+            for (o, want) in weights(&rows).iter().enumerate() {
+                let mut row = vec![f32::NAN; inputs];
+                matrix.row(o, &mut row);
+                assert_eq!(&row, want, "output {o} of {outputs}");
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What the editor gets.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Editor, URI, item, item_over, nothing};
+
+#[tokio::test]
+async fn ghost_text_at_the_cursor() {
+    let mut editor = Editor::with("fn main() {\n    \n}\n").await;
+    let id = editor.ask_inline(1, 4).await;
+    let request = editor.stage.answer("let a = 1;\n    let b = 2;\n").await;
+    assert_eq!(request.prompt.path.as_deref(), Some("src/main.rs"));
+    assert_eq!(request.prompt.prefix, "fn main() {\n    ");
+    assert_eq!(request.prompt.suffix, "\n}\n");
+    assert_eq!(request.max_lines, None);
+    assert_eq!(editor.reply(id).await, item(1, 4, "let a = 1;\n    let b = 2;"));
+    editor.leave().await;
+}
+
+#[tokio::test]
+async fn one_line_inside_a_line_without_what_is_there_already() {
+    let mut editor = Editor::with("foo(, b)\n").await;
+    let id = editor.ask_inline(0, 4).await;
+    let request = editor.stage.answer("a, b)\nbar()").await;
+    assert_eq!(request.max_lines, Some(1));
+    assert_eq!(editor.reply(id).await, item(0, 4, "a"));
+    editor.leave().await;
+}
+
+#[tokio::test]
+async fn an_auto_closed_bracket_is_replaced() {
+    let mut editor = Editor::with("fn f()\n").await;
+    assert_eq!(editor.inline(0, 5, "a: u8) -> u8 {").await, item_over((0, 5), (0, 6), "a: u8) -> u8 {"));
+    editor.leave().await;
+}
+
+#[tokio::test]
+async fn the_buffers_line_breaks() {
+    let mut editor = Editor::with("if x:\r\n\r\ny = 1\r\n").await;
+    let id = editor.ask_inline(1, 0).await;
+    let request = editor.stage.answer("    a()\n    b()\n").await;
+    assert_eq!(request.prompt.prefix, "if x:\n");
+    assert_eq!(request.prompt.suffix, "\ny = 1\n");
+    assert_eq!(editor.reply(id).await, item(1, 0, "    a()\r\n    b()"));
+    editor.leave().await;
+}
+
+#[tokio::test]
+async fn blanks_and_repetitions_are_nothing() {
+    let mut editor = Editor::with("{\n\n}\n").await;
+    for text in ["", " \n\t", "\n}\n", "}"] {
+        assert_eq!(editor.inline(1, 0, text).await, nothing(), "{text:?}");
+    }
+    editor.leave().await;
+}
+
+#[tokio::test]
+async fn a_menu_entry_where_there_is_no_ghost_text() {
+    let mut editor = Editor::start();
+    let result = editor.initialize(json!({ "capabilities": {}, "clientInfo": { "name": "helix" } })).await;
+    let triggers = &result["capabilities"]["completionProvider"]["triggerCharacters"];
+    assert!(triggers.as_array().is_some_and(|t| t.contains(&json!("."))), "{triggers}");
+    editor.stage.load().await.succeed();
+    editor.open(URI, "let val\n").await;
+    let position = json!({ "textDocument": { "uri": URI }, "position": { "line": 0, "character": 7 } });
+    let id = editor.ask("textDocument/completion", position).await;
+    editor.stage.answer("ue = 1;\nlet b = 2;").await;
+    let list = editor.reply(id).await;
+    assert_eq!(list["isIncomplete"], true);
+    let items = list["items"].as_array().unwrap();
+    let [entry] = items.as_slice() else { panic!("{items:?}") };
+    assert_eq!(entry["label"], "value = 1;");
+    assert_eq!(entry["filterText"], "value = 1;");
+    assert_eq!((&entry["kind"], &entry["insertTextFormat"]), (&json!(1), &json!(1)));
+    assert_eq!(entry["documentation"]["value"], "value = 1;\nlet b = 2;");
+    assert_eq!(entry["textEdit"]["newText"], "value = 1;\nlet b = 2;");
+    let range = json!({ "start": { "line": 0, "character": 4 }, "end": { "line": 0, "character": 7 } });
+    assert_eq!(entry["textEdit"]["range"], range);
+    editor.leave().await;
+}
+
+#[tokio::test]
+async fn each_client_is_offered_what_it_can_show() {
+    for (name, ghost_text, menu, triggers) in
+        [("Neovim", true, false, false), ("helix", false, true, true), ("emacs", false, true, false)]
+    {
+        let mut editor = Editor::start();
+        let text_document = if ghost_text { json!({ "inlineCompletion": {} }) } else { json!({}) };
+        let params =
+            json!({ "clientInfo": { "name": name }, "capabilities": { "textDocument": text_document } });
+        let capabilities = editor.initialize(params).await["capabilities"].take();
+        assert_eq!(capabilities["inlineCompletionProvider"], true);
+        assert_eq!(capabilities.get("completionProvider").is_some(), menu, "{name}");
+        assert_eq!(
+            capabilities["completionProvider"]["triggerCharacters"] != Value::Null,
+            triggers,
+            "{name}"
+        );
+        editor.stage.load().await.succeed();
+        editor.leave().await;
+    }
+}
