@@ -77,12 +77,8 @@ impl Global {
     /// Options for the engine; looks for the model.
     pub(crate) fn load_options(&self) -> anyhow::Result<LoadOptions> {
         let model = model_path::find(self.model.as_deref())?;
-        Ok(LoadOptions {
-            model,
-            device: self.device.unwrap_or_default(),
-            threads: self.threads,
-            ..LoadOptions::default()
-        })
+        let device = self.device.unwrap_or_default();
+        Ok(LoadOptions { model, device, threads: self.threads, level: None })
     }
 }
 
