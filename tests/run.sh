@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs all of them. Needs a Rust toolchain; works in a fresh Debian or Ubuntu, and
-# elsewhere when a C compiler and Python 3 with venv are there. Everything that is not a system package lands in target/.
+# elsewhere when a C compiler and Python 3.10 with venv are there. All but system packages lands in target/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,16 +26,17 @@ command -v cc >/dev/null || install_packages gcc libc6-dev
 cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt || fail "the rustfmt component is missing"
 
 # The venv is made again when it is broken, for instance because Python was upgraded.
-venv=target/venv
+target=${CARGO_TARGET_DIR:-$PWD/target}
+venv=$target/venv
 if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
   rm -rf "$venv"
-  mkdir -p target
+  mkdir -p "$target"
   python3 -m venv "$venv" 2>/dev/null || { install_packages python3 python3-venv; rm -rf "$venv"; python3 -m venv "$venv"; }
 fi
-"$venv/bin/python" -m pip install --quiet --requirement tests/requirements.txt
+"$venv/bin/python" -m pip install --quiet --requirement tests/lsp/requirements.txt
 
 say "cargo test"
 cargo test --workspace --locked
 
 say "pytest"
-"$venv/bin/python" -m pytest tests
+CINNABAR_BIN=$target/debug/cinnabar "$venv/bin/python" -m pytest tests/lsp

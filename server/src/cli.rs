@@ -77,8 +77,12 @@ impl Global {
     /// Options for the engine; looks for the model.
     pub(crate) fn load_options(&self) -> anyhow::Result<LoadOptions> {
         let model = model_path::find(self.model.as_deref())?;
-        let device = self.device.unwrap_or_default();
-        Ok(LoadOptions { model, device, threads: self.threads, level: None })
+        Ok(LoadOptions {
+            model,
+            device: self.device.unwrap_or_default(),
+            threads: self.threads,
+            ..LoadOptions::default()
+        })
     }
 }
 

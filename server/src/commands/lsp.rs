@@ -33,6 +33,6 @@ fn load(settings: &Settings) -> Load {
     let Settings { model, device, threads, .. } = settings.clone();
     Box::new(move || {
         let model = model_path::find(model.as_deref()).map_err(|e| EngineError::NotRunning(e.to_string()))?;
-        cinnabar_engine::load(&LoadOptions { model, device, threads, level: None })
+        cinnabar_engine::load(&LoadOptions { model, device, threads, ..LoadOptions::default() })
     })
 }
