@@ -9,7 +9,7 @@ use cinnabar_engine::Prompt;
 use ropey::Rope;
 
 use crate::position;
-use crate::site::{Site, Span};
+use crate::site::Site;
 
 /// Bytes before the cursor at most. The engine cuts to its tokens; this only has to be enough for that.
 const PREFIX_BYTES: usize = 6144;
@@ -25,11 +25,7 @@ const SUFFIX_JUMP: usize = 512;
 /// The prompt for a site of a text.
 pub fn prompt(text: &Rope, site: &Site, path: Option<String>) -> Prompt {
     let prefix = with_lf(&text.byte_slice(prefix_start(text, site.offset)..site.offset).to_string());
-    let mut suffix = with_lf(&text.byte_slice(site.offset..suffix_end(text, site)).to_string());
-    if site.span == Span::WholeLines {
-        // The layout knows whole lines as a blank line to be filled: the answer ends before this break.
-        suffix.insert(0, '\n');
-    }
+    let suffix = with_lf(&text.byte_slice(site.offset..suffix_end(text, site)).to_string());
     Prompt { snippets: Vec::new(), path, prefix, suffix }
 }
 
