@@ -153,21 +153,19 @@ async def test_typing_goes_on_into_the_suggestion(client):
 
 
 async def test_inside_a_line_and_in_rust(client):
-    text = (SAMPLES / "ring_buffer.rs").read_text()
-    cut = "self.len"
-    at = text.index("(self.start + self.len) % N") + len("(self.start + ")
-    buffer = Buffer(client, "ring_buffer.rs", text[:at] + text[at + len(cut) :])
-    assert await buffer.ask(at) == cut
+    text = "fn area(width: u32, height: u32) -> u32 {\n    width * ;\n}\n"
+    buffer = Buffer(client, "area.rs", text)
+    assert await buffer.ask(text.index(";")) == "height"
     buffer.close()
 
 
 async def test_emoji_and_line_breaks_of_windows(client):
-    text = 'greeting = "👋 hello"\r\n\r\n\r\ndef add(a, b):\r\n    """The sum of a and b, 足し算."""\r\n    \r\n'
-    buffer = Buffer(client, "add.py", text)
+    text = 'greeting = "👋 足し算"\r\n\r\n\r\nclass Point:\r\n    def __init__(self, x, y)\r\n'
+    buffer = Buffer(client, "point.py", text)
     at = len(text) - 2
-    buffer.replace(at, at, "return ")
-    answer = await buffer.ask(at + 7)
-    assert answer.startswith("a + b"), answer
+    buffer.replace(at, at, ":")
+    answer = await buffer.ask(at + 1)
+    assert answer.startswith("\r\n        self.x = x\r\n        self.y = y"), answer
     assert "\n" not in answer.replace("\r\n", "")
     buffer.close()
 
