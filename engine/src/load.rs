@@ -93,5 +93,5 @@ fn place(config: Config, gguf: &Gguf, options: &LoadOptions) -> Result<Box<dyn M
 
 /// Instructions that the CPU engine uses on this machine, for people.
 pub fn cpu_level() -> &'static str {
-    "portable"
+    cinnabar_kernels::Level::detect().name()
 }

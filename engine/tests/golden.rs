@@ -11,9 +11,6 @@ const LOGIT_TOLERANCE: f32 = 2e-2;
 /// Two logits closer than this may change places.
 const TIE: f32 = 1e-3;
 
-/// The devices that compute in f32 and must agree with the training code.
-const EXACT: [Device; 2] = [Device::Cpu, Device::Reference];
-
 #[test]
 fn streams_are_bit_identical() {
     let (tokenizer, config) = (tokenizer(), config());
@@ -33,9 +30,12 @@ fn streams_are_bit_identical() {
 fn logits_match() {
     let bytes = std::fs::read(model_file("golden.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    for device in EXACT {
+    // The reference is slow: it shows with the short prompts that it is the model that was trained.
+    for (device, longest) in [(Device::Cpu, usize::MAX), (Device::Reference, 550)] {
         let mut model = load_model(&options(device)).unwrap();
-        for (index, golden) in goldens().iter().enumerate() {
+        let goldens = goldens();
+        let chosen = goldens.iter().enumerate().filter(|(_, golden)| golden.stream.len() <= longest);
+        for (index, golden) in chosen {
             let last = prefill(model.as_mut(), golden);
             compare(&tensors, &format!("{index}.last"), &last, LOGIT_TOLERANCE);
             for (name, block) in [("masked", &golden.masked_block), ("half", &golden.half_block)] {
@@ -57,22 +57,21 @@ fn texts_match() {
         .filter(|golden| stream::build(&golden.prompt, &tokenizer, &config).ids == golden.stream)
         .collect();
     assert!(goldens.len() >= 6, "only {} golden streams are laid out whole", goldens.len());
-    for device in EXACT {
-        let mut infill = load(&options(device)).unwrap();
-        for golden in &goldens {
-            let mut ask = |mode, block| {
-                let mut request = golden.request();
-                request.decoding.mode = mode;
-                request.decoding.block = block;
-                infill.infill(&request, &mut Control::unbounded()).unwrap()
-            };
-            let causal = ask(Mode::Causal, 16);
-            let verified = ask(Mode::Verified, 16);
-            assert_eq!(causal.text, verified.text);
-            check(golden, "causal", &causal);
-            check(golden, "verified_B16", &verified);
-            check(golden, "parallel_tau0.9_B32", &ask(Mode::Parallel, 32));
-        }
+    let mut infill = load(&options(Device::Cpu)).unwrap();
+    for golden in &goldens {
+        let mut ask = |mode, block| {
+            let mut request = golden.request();
+            request.decoding.mode = mode;
+            request.decoding.block = block;
+            infill.infill(&request, &mut Control::unbounded()).unwrap()
+        };
+        let causal = ask(Mode::Causal, 16);
+        let verified = ask(Mode::Verified, 16);
+        assert_eq!(causal.text, verified.text);
+        assert_eq!(causal.text, ask(Mode::Auto, 32).text);
+        check(golden, "causal", &causal);
+        check(golden, "verified_B16", &verified);
+        check(golden, "parallel_tau0.9_B32", &ask(Mode::Parallel, 32));
     }
 }
 

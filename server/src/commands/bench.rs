@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use cinnabar_engine::bench::{Report, Samples, Work};
-use cinnabar_engine::{DocumentId, Engine, Request};
+use cinnabar_engine::{DocumentId, Engine, LoadOptions, Request};
 use ropey::Rope;
 use serde::Serialize;
 
@@ -34,6 +34,10 @@ pub(crate) struct Args {
     /// How often each kind of work is measured.
     #[arg(long, value_name = "N", default_value_t = 20)]
     rounds: usize,
+
+    /// Instructions to measure, for comparisons; by default the best that the processor has.
+    #[arg(long, value_name = "NAME")]
+    level: Option<String>,
 
     /// Prints one JSON object.
     #[arg(long)]
@@ -69,7 +73,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         return Err(BadInput("--rounds must be 1 or more".into()).into());
     }
     let (source, offset) = args.source()?;
-    let options = global.load_options()?;
+    let options = LoadOptions { level: args.level.clone(), ..global.load_options()? };
     let ready = start_engine(options.clone())?;
     let mut rows = vec![
         keystrokes(&ready.engine, &source, offset, args.rounds, ("rest of the line", 16, Some(1)))?,

@@ -157,6 +157,8 @@ impl Args {
 
     fn request(&self, prompt: Prompt, site: &Site) -> Request {
         let mode = match self.mode {
+            // The one with something to see; the text is the same.
+            ModeName::Auto if self.watch => Mode::Verified,
             ModeName::Auto => Mode::Auto,
             ModeName::Verified => Mode::Verified,
             ModeName::Parallel => Mode::Parallel,
