@@ -2,8 +2,7 @@
 
 use ropey::Rope;
 use tower_lsp::lsp_types::{
-    CompletionItem, CompletionItemKind, CompletionTextEdit, Documentation, InsertTextFormat, MarkupContent,
-    MarkupKind, Range, TextEdit,
+    CompletionItem, CompletionItemKind, CompletionTextEdit, Documentation, InsertTextFormat, Range, TextEdit,
 };
 
 use crate::position::{self, Encoding};
@@ -30,10 +29,8 @@ pub(crate) fn menu_item(placed: &Placed, encoding: Encoding) -> CompletionItem {
     CompletionItem {
         label: first_line.chars().take(LABEL_CHARS).collect(),
         kind: Some(CompletionItemKind::TEXT),
-        documentation: Some(Documentation::MarkupContent(MarkupContent {
-            kind: MarkupKind::PlainText,
-            value: new_text.clone(),
-        })),
+        // A string: a client may know neither of the kinds of markup.
+        documentation: Some(Documentation::String(new_text.clone())),
         // Before what other servers offer.
         sort_text: Some("\u{1}".into()),
         filter_text: Some(first_line.to_owned()),

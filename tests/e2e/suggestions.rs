@@ -72,7 +72,7 @@ async fn a_menu_entry_where_there_is_no_ghost_text() {
     assert_eq!(entry["label"], "value = 1;");
     assert_eq!(entry["filterText"], "value = 1;");
     assert_eq!((&entry["kind"], &entry["insertTextFormat"]), (&json!(1), &json!(1)));
-    assert_eq!(entry["documentation"]["value"], "value = 1;\nlet b = 2;");
+    assert_eq!(entry["documentation"], "value = 1;\nlet b = 2;");
     assert_eq!(entry["textEdit"]["newText"], "value = 1;\nlet b = 2;");
     let range = json!({ "start": { "line": 0, "character": 4 }, "end": { "line": 0, "character": 7 } });
     assert_eq!(entry["textEdit"]["range"], range);

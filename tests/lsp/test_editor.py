@@ -146,28 +146,26 @@ async def test_typing_goes_on_into_the_suggestion(client):
         buffer.replace(at, at, typed)
         at += 1
     assert (await buffer.ask(at)).splitlines()[0] == "ires = expires"
-    # A correction: the user takes back what the model would go on from.
-    buffer.replace(at - 3, at, "value = ")
-    assert "value" in await buffer.ask(at + 5)
+    # A correction: three characters are taken back.
+    buffer.replace(at - 3, at, "")
+    assert (await buffer.ask(at - 3)).splitlines()[0] == "expires = expires"
     buffer.close()
 
 
 async def test_inside_a_line_and_in_rust(client):
-    text = (SAMPLES / "ring_buffer.rs").read_text()
-    at = text.index("self.len == N") + len("self.len ")
-    text = text[:at] + text[at + len("== N"):]
-    buffer = Buffer(client, "ring_buffer.rs", text)
-    assert await buffer.ask(at) == "== N"
+    text = "fn area(width: u32, height: u32) -> u32 {\n    width * ;\n}\n"
+    buffer = Buffer(client, "area.rs", text)
+    assert await buffer.ask(text.index(";")) == "height"
     buffer.close()
 
 
 async def test_emoji_and_line_breaks_of_windows(client):
-    text = 'greeting = "👋 hello"\r\n\r\n\r\ndef add(a, b):\r\n    """The sum of a and b, 足し算."""\r\n    \r\n'
-    buffer = Buffer(client, "add.py", text)
+    text = 'greeting = "👋 足し算"\r\n\r\n\r\nclass Point:\r\n    def __init__(self, x, y)\r\n'
+    buffer = Buffer(client, "point.py", text)
     at = len(text) - 2
-    buffer.replace(at, at, "ret")
-    answer = await buffer.ask(at + 3)
-    assert answer.startswith("urn a + b"), answer
+    buffer.replace(at, at, ":")
+    answer = await buffer.ask(at + 1)
+    assert answer.startswith("\r\n        self.x = x\r\n        self.y = y"), answer
     assert "\n" not in answer.replace("\r\n", "")
     buffer.close()
 
@@ -201,7 +199,7 @@ async def test_unknown_documents_and_positions(client):
     buffer = Buffer(client, "lru_cache.py", text)
     buffer.close()
     answer = await answered(client.text_document_inline_completion_async(buffer.inline_params(0)))
-    assert answer.items == []
+    assert not answer.items
     buffer = Buffer(client, "short.py", "x = 1\n")
     far = buffer.inline_params(0)
     far.position = lsp.Position(line=10**6, character=10**6)
@@ -221,6 +219,7 @@ async def other():
 
     yield start
     for client in clients:
+        await client.shutdown_session()
         await client.stop()
 
 
@@ -242,9 +241,8 @@ async def test_a_menu_for_an_editor_without_ghost_text(other):
     assert answer.is_incomplete
     assert item.label == item.filter_text == "expires = expires"
     assert item.kind == lsp.CompletionItemKind.Text
-    assert item.text_edit.new_text == "expires = expires"
+    assert item.text_edit.new_text.splitlines()[0] == "expires = expires"
     assert item.text_edit.range == lsp.Range(start=buffer.position(at - 3), end=buffer.position(at))
-    await client.shutdown_session()
 
 
 async def test_a_model_that_is_not_there_is_told(other):
@@ -255,7 +253,6 @@ async def test_a_model_that_is_not_there_is_told(other):
     assert await buffer.ask(4) == ""
     messages = "\n".join(message.message for message in client.messages)
     assert "/no/such/model.gguf" in messages and "block must be" in messages, messages
-    await client.shutdown_session()
 
 
 def frame(body):
