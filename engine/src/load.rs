@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use cinnabar_kernels::Activations;
+
 use crate::config::Config;
 use crate::cpu::{CpuModel, CpuOptions};
 use crate::error::EngineError;
@@ -56,6 +58,9 @@ pub struct LoadOptions {
     pub threads: Option<usize>,
     /// Instruction level of the CPU engine, for comparisons; `None` is the best that the processor has.
     pub level: Option<String>,
+    /// The CPU engine computes in f32 with the weights as they are, which is slower; otherwise it rounds rows to bytes and
+    /// weights to six bits.
+    pub exact: bool,
 }
 
 /// Loads a model with its tokeniser. Takes as long as mapping and repacking the weights takes.
@@ -78,7 +83,7 @@ fn place(config: Config, gguf: &Gguf, options: &LoadOptions) -> Result<Box<dyn M
             let cpu = CpuOptions {
                 threads: options.threads,
                 level: options.level.clone(),
-                ..CpuOptions::default()
+                activations: if options.exact { Activations::F32 } else { Activations::Int8 },
             };
             Ok(Box::new(CpuModel::new(config, gguf, &cpu)?))
         }

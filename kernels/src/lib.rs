@@ -15,6 +15,8 @@
 //!
 //! This crate knows no model, tokenizer or configuration, and reads no environment.
 
+#![expect(clippy::needless_range_loop, reason = "an inner loop names a row for several arrays at once")]
+
 pub mod attention;
 pub mod cache;
 pub mod head;
@@ -27,8 +29,13 @@ pub mod rope;
 pub mod rows;
 
 mod disjoint;
+mod dot;
 mod math;
+mod sixes;
 mod tile;
+
+#[cfg(test)]
+mod testing;
 
 pub use cache::{Cache, Storage};
 pub use level::Level;
