@@ -6,7 +6,7 @@
 pub(crate) fn exp(x: f32) -> f32 {
     // Adding 1.5 · 2^23 leaves the rounded integer in the last bits of the sum.
     const ROUND: f32 = 12_582_912.0;
-    let clamped = x.max(-87.0).min(88.0);
+    let clamped = x.clamp(-87.0, 88.0);
     let sum = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = sum - ROUND;
     // ln 2 in two parts, the first exact in few bits, so that the remainder keeps its last ones.
@@ -17,7 +17,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     let p = p.mul_add(r, 8.333_452e-3);
     let p = p.mul_add(r, 4.166_579_6e-2);
     let p = p.mul_add(r, 1.666_666_6e-1);
-    let p = p.mul_add(r, 5.000_000_1e-1);
+    let p = p.mul_add(r, 0.5);
     let p = (p * r).mul_add(r, r) + 1.0;
     let scale = f32::from_bits((sum.to_bits() << 23).wrapping_add(127 << 23));
     p * scale
