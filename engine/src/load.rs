@@ -7,6 +7,7 @@ use cinnabar_kernels::Activations;
 
 use crate::config::Config;
 use crate::cpu::{CpuModel, CpuOptions};
+use crate::cuda::{CudaModel, CudaOptions};
 use crate::error::EngineError;
 use crate::gguf::Gguf;
 use crate::infill::Infill;
@@ -88,11 +89,10 @@ fn place(config: Config, gguf: &Gguf, options: &LoadOptions) -> Result<Box<dyn M
             Ok(Box::new(CpuModel::new(config, gguf, &cpu)?))
         }
         Device::Reference => Ok(Box::new(Reference::new(config, gguf)?)),
-        Device::Cuda(index) => Err(EngineError::Device {
-            device: format!("cuda:{index}"),
-            reason: "this build has no GPU engine".into(),
-            hint: "use --device cpu".into(),
-        }),
+        Device::Cuda(index) => {
+            let options = CudaOptions { index, ..CudaOptions::default() };
+            Ok(Box::new(CudaModel::new(config, gguf, &options)?))
+        }
     }
 }
 

@@ -19,6 +19,8 @@
 
 pub mod attention;
 pub mod cache;
+#[expect(unsafe_code, reason = "the driver and the kernels behind it are C")]
+pub mod cuda;
 pub mod head;
 pub mod level;
 pub mod linear;
