@@ -78,6 +78,11 @@ fn measure(mut model: CudaModel) {
             floor / f64::from(device) * 100.0
         );
     }
+    for rows in [8, 32, 256] {
+        let kernels = model.time_kernels(1000, rows).unwrap();
+        let kernels: Vec<String> = kernels.iter().map(|(name, us)| format!("{name} {us:.2}")).collect();
+        println!("µs a kernel, {rows} rows, stream 1000: {}", kernels.join(", "));
+    }
     let body = model.time_passes(1000, 32, 0, 50).unwrap();
     println!("| 32 | 1000 | none | {body:.3} | | | |");
     for at in [0, 768] {

@@ -107,6 +107,28 @@ enum HeadKind {
     Logits(usize),
 }
 
+/// A kernel of a layer, or the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Qkv,
+    Attend,
+    Output,
+    Gate,
+    Down,
+    Head,
+}
+
+impl Part {
+    const ALL: [(Part, &'static str); 6] = [
+        (Part::Qkv, "qkv"),
+        (Part::Attend, "attention"),
+        (Part::Output, "output"),
+        (Part::Gate, "gate and up"),
+        (Part::Down, "down"),
+        (Part::Head, "head and picks"),
+    ];
+}
+
 impl CudaModel {
     /// Uploads every weight of the file.
     pub fn new(config: Config, gguf: &Gguf, options: &CudaOptions) -> Result<Self, EngineError> {
@@ -221,6 +243,34 @@ impl CudaModel {
         Ok(total / times as f32)
     }
 
+    /// Microseconds on the device of each kernel of a layer and of the head, from passes that leave the others out.
+    pub fn time_kernels(&mut self, at: usize, rows: usize) -> Result<Vec<(&'static str, f32)>, EngineError> {
+        let ids = vec![self.config.special.mask; rows];
+        let bucket = bucket(rows);
+        self.run(
+            Plan::Pass(bucket, HeadKind::Picks(bucket.min(MAX_HEAD_ROWS))),
+            self.state(0, at, &ids, Attention::Bidirectional, &(0..rows.min(MAX_HEAD_ROWS))),
+        )?;
+        let layers = self.config.layers as f32;
+        let mut times = Vec::new();
+        for (part, name) in Part::ALL {
+            let per_pass = if part == Part::Head { 1.0 } else { layers };
+            let time = || -> Result<f32, CudaError> {
+                let graph = self.gpu.capture(|| match part {
+                    Part::Head => {
+                        self.enqueue_head(bucket, HeadKind::Picks(bucket.min(MAX_HEAD_ROWS)))?;
+                        self.step().launch(&self.gpu, Stage::Pick)
+                    }
+                    part => self.enqueue_layers(bucket, Some(part)),
+                })?;
+                graph.launch()?;
+                self.gpu.time(|| (0..20).try_for_each(|_| graph.launch()))
+            };
+            times.push((name, time().map_err(|e| failed(&e))? / 20.0 / per_pass * 1e3));
+        }
+        Ok(times)
+    }
+
     fn state(&self, slot: usize, at: usize, ids: &[u32], attention: Attention, head: &Range<usize>) -> State {
         let mut state = State {
             at: at as u32,
@@ -322,18 +372,35 @@ impl CudaModel {
     }
 
     fn enqueue_body(&self, rows: usize) -> Result<(), CudaError> {
+        let Arena { x, x16, state, .. } = &self.arena;
+        ops::embed(&self.gpu, rows, &self.weights.embedding, x, x16, state)?;
+        self.enqueue_layers(rows, None)
+    }
+
+    /// All layers; with `only`, one kernel of each.
+    fn enqueue_layers(&self, rows: usize, only: Option<Part>) -> Result<(), CudaError> {
         let CudaModel { config: c, gpu, weights: w, caches, arena: a, clusters, .. } = self;
         let eps = c.norm_eps;
-        ops::embed(gpu, rows, &w.embedding, &a.x, &a.x16, &a.state)?;
+        let runs = |part| only.is_none_or(|only| only == part);
         for (layer, l) in w.layers.iter().enumerate() {
             let (rope, queries, bias) = (&a.rope, &a.queries, l.bias.as_ref());
-            Project::Qkv { rope, bias, caches, layer, queries, eps }
-                .launch(gpu, rows, &l.qkv, &a.x16, &a.state)?;
-            let attend = Attend { queries, caches, layer, out: &a.attended, partial: &a.partial };
-            attend.launch(gpu, rows, c.heads, *clusters, &a.state)?;
-            Project::Add(&a.x, &a.x16).launch(gpu, rows, &l.output, &a.attended, &a.state)?;
-            Project::Gate(&a.gated, eps).launch(gpu, rows, &l.gate_up, &a.x16, &a.state)?;
-            Project::Add(&a.x, &a.x16).launch(gpu, rows, &l.down, &a.gated, &a.state)?;
+            if runs(Part::Qkv) {
+                let project = Project::Qkv { rope, bias, caches, layer, queries, eps };
+                project.launch(gpu, rows, &l.qkv, &a.x16, &a.state)?;
+            }
+            if runs(Part::Attend) {
+                let attend = Attend { queries, caches, layer, out: &a.attended, partial: &a.partial };
+                attend.launch(gpu, rows, c.heads, *clusters, &a.state)?;
+            }
+            if runs(Part::Output) {
+                Project::Add(&a.x, &a.x16).launch(gpu, rows, &l.output, &a.attended, &a.state)?;
+            }
+            if runs(Part::Gate) {
+                Project::Gate(&a.gated, eps).launch(gpu, rows, &l.gate_up, &a.x16, &a.state)?;
+            }
+            if runs(Part::Down) {
+                Project::Add(&a.x, &a.x16).launch(gpu, rows, &l.down, &a.gated, &a.state)?;
+            }
         }
         Ok(())
     }

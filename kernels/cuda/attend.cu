@@ -3,8 +3,8 @@
 // | operand | shape, type                                   | layout                                             |
 // |---------|-----------------------------------------------|----------------------------------------------------|
 // | q       | (R, heads, D) bf16                            | rotated                                            |
-// | k_cache | (slots, layers, kv_heads, capacity, D) bf16   | a key is D contiguous values                       |
-// | v_cache | (slots, layers, kv_heads, D, capacity) bf16   | transposed: a dimension is contiguous over keys    |
+// | k_cache | (slots, layers, kv_heads, capacity, D) bf16   | units of 32 positions (common.cuh, key_index)      |
+// | v_cache | (slots, layers, kv_heads, capacity, D) bf16   | units of 32 positions (common.cuh, value_index)    |
 // | out     | (R, heads, D) bf16                            |                                                    |
 //
 // Row r at position at + r sees keys 0 .. at + r (causal) or 0 .. at + rows - 1 (bidirectional).
@@ -12,7 +12,7 @@
 // warps a tile for two parts of the keys). blockIdx: (split of 8, KV head, group of tiles); the 8 splits are a cluster and
 // merge their partial results through distributed shared memory. Units of 32 keys go to the 16 parts round-robin, so
 // the part and order of a key depend on its position alone: a row's result is the same bits in every pass shape.
-// Traffic: K and V of the positions in use, once a KV head and tile group (from L2).
+// Traffic: K and V of the positions in use, once a warp (from L2), a few units in flight.
 #include "common.cuh"
 
 namespace cinnabar {
@@ -62,10 +62,16 @@ __device__ __forceinline__ void merge(const Attend& p, At at, int kv_head, int i
   *to = make_uint2(pack(sum.x * scale, sum.y * scale), pack(sum.z * scale, sum.w * scale));
 }
 
+// Units that a warp has in flight, also in kernels/src/cuda/ops.rs.
+__host__ __device__ constexpr int units(int dim) { return dim == 64 ? 3 : 2; }
+
 template <int D, bool CLUSTER>
 __device__ __forceinline__ void attend(const Attend& p) {
   constexpr int DC = D / 32, DT = D / 8, STRIDE = D + 8;  // floats of a row's partial result: D sums, maximum, mass
-  extern __shared__ __align__(16) float partials[];       // (warps, 16, STRIDE)
+  constexpr int UNITS = units(D), UNIT = 32 * D / 8;      // uint4s of a unit's keys, or values
+  constexpr int WARP = UNITS * 2 * UNIT;                  // uint4s of shared memory a warp
+  // The units in flight of all warps (UNITS, keys then values, UNIT); later each warp's partial result (16, STRIDE) f32.
+  extern __shared__ uint4 shared[];
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int tiles = blockDim.x / 32 / HALVES;  // of this group
   const int g = lane / 4, q = lane % 4;
@@ -91,33 +97,41 @@ __device__ __forceinline__ void attend(const Attend& p) {
       query[c][j] = load_fresh(p.q + ((size_t)row * p.heads + head) * D + c * 32 + q * 8);
     }
   }
-  const size_t h = ((size_t)slot * p.layers + p.layer) * p.kv_heads + kv_head;
-  const __nv_bfloat16* ks = p.k_cache + h * p.capacity * D;
-  const __nv_bfloat16* vs = p.v_cache + h * D * p.capacity;
+  const size_t h = (((size_t)slot * p.layers + p.layer) * p.kv_heads + kv_head) * p.capacity * D;
+  const uint4* ks = reinterpret_cast<const uint4*>(p.k_cache + h) + lane;
+  const uint4* vs = reinterpret_cast<const uint4*>(p.v_cache + h) + lane;
+  // Keys that any row of the tile sees: units behind them would add nothing.
+  const int seen = __reduce_max_sync(~0u, max(limit[0], limit[1]));
+
+  uint4* ring = shared + warp * WARP + lane;
+  const auto copy_unit = [&](int base, int slot_of) {
+    if (base < seen) {
+      uint4* to = ring + slot_of * 2 * UNIT;
+      const size_t from = (size_t)(base / 32) * UNIT;
+#pragma unroll
+      for (int i = 0; i < UNIT; i += 32) {
+        copy_async(to + i, ks + from + i);
+        copy_async(to + UNIT + i, vs + from + i);
+      }
+    }
+    commit_copies();
+  };
+#pragma unroll
+  for (int i = 0; i < UNITS; i++) copy_unit((part + i * PARTS) * 32, i);
 
   float sums[DT][4] = {};
   float top[2] = {-INFINITY, -INFINITY}, mass[2] = {0, 0};
-  for (int base = part * 32; base < keys; base += PARTS * 32) {
+  int turn = 0;
+  for (int base = part * 32; base < seen; base += PARTS * 32) {
     // Column 2q+j of score tile t is key q*8 + t*2 + j: the scores of a lane are then 8 keys in a row, which is what
-    // one 16-byte load of transposed values meets in the second product.
-    uint4 k[4][DC], v[DT];
-#pragma unroll
-    for (int t = 0; t < 4; t++) {
-      const int key = base + g / 2 * 8 + t * 2 + g % 2;
-#pragma unroll
-      for (int c = 0; c < DC; c++) {
-        k[t][c] = *reinterpret_cast<const uint4*>(ks + (size_t)key * D + c * 32 + q * 8);
-      }
-    }
-#pragma unroll
-    for (int t = 0; t < DT; t++) {
-      v[t] = *reinterpret_cast<const uint4*>(vs + (size_t)(t * 8 + g) * p.capacity + base + q * 8);
-    }
+    // one 16-byte load of values meets in the second product.
+    await_copies<UNITS - 1>();
+    const uint4* unit = ring + turn * 2 * UNIT;
     float scores[4][4] = {};
 #pragma unroll
     for (int t = 0; t < 4; t++) {
 #pragma unroll
-      for (int c = 0; c < DC; c++) mma_chunk(scores[t], query[c][0], query[c][1], k[t][c]);
+      for (int c = 0; c < DC; c++) mma_chunk(scores[t], query[c][0], query[c][1], unit[(t * DC + c) * 32]);
     }
     float corrections[2];
 #pragma unroll
@@ -159,14 +173,18 @@ __device__ __forceinline__ void attend(const Attend& p) {
     for (int t = 0; t < DT; t++) {
       sums[t][0] *= corrections[0], sums[t][1] *= corrections[0];
       sums[t][2] *= corrections[1], sums[t][3] *= corrections[1];
-      mma_chunk(sums[t], low, high, v[t]);
+      mma_chunk(sums[t], low, high, unit[UNIT + t * 32]);
     }
+    copy_unit(base + UNITS * PARTS * 32, turn);
+    turn = turn + 1 == UNITS ? 0 : turn + 1;
   }
 
   const int group_rows = tiles * 16;
   float* mine;  // 16 rows of this warp's part
   if constexpr (CLUSTER) {
-    mine = partials + (size_t)warp * 16 * STRIDE;
+    await_copies<0>();
+    __syncwarp();
+    mine = reinterpret_cast<float*>(shared + warp * WARP);
   } else {
     mine = p.partial + (((size_t)(blockIdx.z * p.kv_heads + kv_head) * PARTS + part) * group_rows + tile * 16) * STRIDE;
   }
@@ -188,9 +206,9 @@ __device__ __forceinline__ void attend(const Attend& p) {
     const int share = group_rows / SPLITS;  // rows this block merges
     for (int e = threadIdx.x; e < share * (D / 4); e += blockDim.x) {
       const int row = cluster.block_rank() * share + e / (D / 4), d = e % (D / 4) * 4;
-      float* own = partials + ((size_t)(row / 16) * 16 + row % 16) * STRIDE;
       const auto from = [&](int part) {
-        return cluster.map_shared_rank(own + (size_t)(part % HALVES) * tiles * 16 * STRIDE, part / HALVES);
+        uint4* of_warp = shared + (part % HALVES * tiles + row / 16) * WARP;
+        return cluster.map_shared_rank(reinterpret_cast<float*>(of_warp) + row % 16 * STRIDE, part / HALVES);
       };
       merge<D>(p, from, kv_head, blockIdx.z * group_rows + row, d);
     }
@@ -217,13 +235,13 @@ __device__ __forceinline__ void merge_all(const Attend& p, int tiles) {
 }  // namespace cinnabar
 
 #define ATTEND(D)                                                                                               \
-  extern "C" __global__ void __launch_bounds__(384) attend_d##D(const __grid_constant__ cinnabar::Attend p) {   \
+  extern "C" __global__ void __launch_bounds__(128) attend_d##D(const __grid_constant__ cinnabar::Attend p) {   \
     cinnabar::attend<D, true>(p);                                                                               \
   }                                                                                                             \
-  extern "C" __global__ void __launch_bounds__(384) attend_parts_d##D(const __grid_constant__ cinnabar::Attend p) { \
+  extern "C" __global__ void __launch_bounds__(128) attend_parts_d##D(const __grid_constant__ cinnabar::Attend p) { \
     cinnabar::attend<D, false>(p);                                                                              \
   }                                                                                                             \
-  extern "C" __global__ void __launch_bounds__(384)                                                             \
+  extern "C" __global__ void __launch_bounds__(128)                                                             \
       attend_merge_d##D(const __grid_constant__ cinnabar::Attend p, uint32_t tiles) {                           \
     cinnabar::merge_all<D>(p, tiles);                                                                           \
   }

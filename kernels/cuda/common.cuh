@@ -90,6 +90,17 @@ __device__ __forceinline__ void mma_chunk(float (&c)[4], const uint4& low, const
   mma(c, low.z, high.z, low.w, high.w, x.z, x.w);
 }
 
+// Where the caches keep an element of a KV head. A unit is 32 positions, dim * 32 values in a row, laid out as attend.cu
+// takes it: 512 contiguous bytes a warp load. Mirrored by kernels/src/cuda/ops.rs.
+__device__ __forceinline__ size_t key_index(uint32_t position, uint32_t d, uint32_t dim) {
+  const uint32_t r = position % 32, t = r % 8 / 2, g = r / 8 * 2 + r % 2;
+  return ((size_t)(position / 32 * 4 + t) * (dim / 32) + d / 32) * 256 + g * 32 + d % 32;
+}
+
+__device__ __forceinline__ size_t value_index(uint32_t position, uint32_t d, uint32_t dim) {
+  return ((size_t)(position / 32) * (dim / 8) + d / 8) * 256 + d % 8 * 32 + position % 32;
+}
+
 __device__ __forceinline__ uint32_t pack(float low, float high) {
   __nv_bfloat162 v = __floats2bfloat162_rn(low, high);
   return *reinterpret_cast<uint32_t*>(&v);

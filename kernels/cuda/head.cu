@@ -74,31 +74,41 @@ __device__ __forceinline__ void head(const Head& p) {
   await_previous();
   const uint32_t head_from = __ldcg(&p.state->head_from), banned = __ldcg(&p.state->banned);
 
-  // Final norm, one warp a row.
-  for (int r = warp; r < NT * 8; r += warps) {
-    const __nv_bfloat16* x = p.x + (size_t)min(head_from + row0 + r, p.bucket - 1) * p.k;
-    uint4* to = reinterpret_cast<uint4*>(rows + r * stride);
-    float squares = 0;
-    for (int i = lane; i < p.k / 8; i += 32) {
-      const uint4 v = load_fresh(x + i * 8);
-      squares += sum_of_squares(v);
-      to[i] = v;
+  // Final norm: a warp has NT rows (eight warps a block, also in kernels/src/cuda/ops.rs), loaded side by side.
+  float squares[NT] = {};
+  for (int i = lane; i < p.k / 8; i += 32) {
+    uint4 v[NT];
+#pragma unroll
+    for (int n = 0; n < NT; n++) {
+      v[n] = load_fresh(p.x + (size_t)min(head_from + row0 + n * 8 + warp, p.bucket - 1) * p.k + i * 8);
     }
 #pragma unroll
-    for (int o = 16; o; o /= 2) squares += __shfl_xor_sync(~0u, squares, o);
-    const float scale = rsqrtf(squares / p.k + p.eps);
-    for (int i = lane; i < p.k / 8; i += 32) {
-      uint4 v = to[i];
+    for (int n = 0; n < NT; n++) {
+      squares[n] += sum_of_squares(v[n]);
+      reinterpret_cast<uint4*>(rows + (n * 8 + warp) * stride)[i] = v[n];
+    }
+  }
+#pragma unroll
+  for (int n = 0; n < NT; n++) {
+#pragma unroll
+    for (int o = 16; o; o /= 2) squares[n] += __shfl_xor_sync(~0u, squares[n], o);
+    squares[n] = rsqrtf(squares[n] / p.k + p.eps);
+  }
+  for (int i = lane; i < p.k / 8; i += 32) {
+    const float4 low = reinterpret_cast<const float4*>(p.gain)[i * 2];
+    const float4 high = reinterpret_cast<const float4*>(p.gain)[i * 2 + 1];
+    const float gains[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+#pragma unroll
+    for (int n = 0; n < NT; n++) {
+      uint4* to = reinterpret_cast<uint4*>(rows + (n * 8 + warp) * stride) + i;
+      uint4 v = *to;
       uint32_t* half = &v.x;
-      const float4 low = reinterpret_cast<const float4*>(p.gain)[i * 2];
-      const float4 high = reinterpret_cast<const float4*>(p.gain)[i * 2 + 1];
-      const float gains[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
 #pragma unroll
       for (int j = 0; j < 4; j++) {
         const float2 f = unpack(half[j]);
-        half[j] = pack(f.x * scale * gains[j * 2], f.y * scale * gains[j * 2 + 1]);
+        half[j] = pack(f.x * squares[n] * gains[j * 2], f.y * squares[n] * gains[j * 2 + 1]);
       }
-      to[i] = v;
+      *to = v;
     }
   }
   __syncthreads();

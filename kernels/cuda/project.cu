@@ -14,7 +14,7 @@
 // Split: a block has MT weight tiles and NT*8 rows; its warps split K, chunk c to warp c % warps, in rising order, and
 // are summed in warp order. So a row's result depends neither on NT nor on the other rows: the verification of a draft
 // equals the one-row pass bit for bit.
-// Traffic: w once, x once a block (from L2). A warp has STAGES chunks in flight; the first weights are on their way
+// Traffic: w once, x once a block (from L2). A warp has a few chunks in flight; the first weights are on their way
 // before the previous kernel has ended. The RMS of a row is taken from the values that feed the tensor cores and applied
 // to the sums.
 #include "common.cuh"
@@ -23,7 +23,8 @@ namespace cinnabar {
 
 enum Epilogue { QKV, ADD, SWIGLU };
 
-constexpr int STAGES = 4;  // chunks that a warp has in flight, also in kernels/src/cuda/ops.rs
+// Chunks that a warp has in flight: two blocks of a multiprocessor should fit their slots. Also in kernels/src/cuda/ops.rs.
+__host__ __device__ constexpr int stages(int tiles) { return tiles == 1 ? 4 : tiles == 2 ? 3 : 2; }
 
 // Mirrored by kernels/src/cuda/ops.rs.
 struct Project {
@@ -40,8 +41,8 @@ struct Project {
   // QKV
   const float* bias;       // N in tile order, or null
   const float2* rope;      // (positions, dim / 2): cosine, sine
-  __nv_bfloat16* k_cache;  // (slots, layers, kv_heads, capacity, dim)
-  __nv_bfloat16* v_cache;  // (slots, layers, kv_heads, dim, capacity)
+  __nv_bfloat16* k_cache;  // (slots, layers, kv_heads, capacity, dim), see key_index
+  __nv_bfloat16* v_cache;  // the same, see value_index
   uint32_t heads, kv_heads, dim, layers, capacity;
 };
 
@@ -80,22 +81,21 @@ __device__ __forceinline__ void finish(const Project& p, int tile, int g, int ro
         const int i = in_head * 8 + g;
         const float2 turn = used ? p.rope[(size_t)position * (p.dim / 2) + i] : make_float2(1.0f, 0.0f);
         const float a = low[j] * turn.x - high[j] * turn.y, b = high[j] * turn.x + low[j] * turn.y;
-        __nv_bfloat16* to = nullptr;
         if (head < p.heads) {
-          to = p.out + ((size_t)r * p.heads + head) * p.dim;
+          __nv_bfloat16* to = p.out + ((size_t)r * p.heads + head) * p.dim + i;
+          to[0] = __float2bfloat16(a);
+          to[p.dim / 2] = __float2bfloat16(b);
         } else if (used) {
           const size_t h = ((size_t)slot * p.layers + p.layer) * p.kv_heads + head - p.heads;
-          to = p.k_cache + (h * p.capacity + position) * p.dim;
-        }
-        if (to) {
-          to[i] = __float2bfloat16(a);
-          to[i + p.dim / 2] = __float2bfloat16(b);
+          __nv_bfloat16* to = p.k_cache + h * p.capacity * p.dim;
+          to[key_index(position, i, p.dim)] = __float2bfloat16(a);
+          to[key_index(position, i + p.dim / 2, p.dim)] = __float2bfloat16(b);
         }
       } else if (used) {
         const size_t h = ((size_t)slot * p.layers + p.layer) * p.kv_heads + head - p.heads - p.kv_heads;
-        __nv_bfloat16* to = p.v_cache + (h * p.dim + in_head * 16 + g) * p.capacity + position;
-        to[0] = __float2bfloat16(low[j]);
-        to[(size_t)8 * p.capacity] = __float2bfloat16(high[j]);
+        __nv_bfloat16* to = p.v_cache + h * p.capacity * p.dim;
+        to[value_index(position, in_head * 16 + g, p.dim)] = __float2bfloat16(low[j]);
+        to[value_index(position, in_head * 16 + g + 8, p.dim)] = __float2bfloat16(high[j]);
       }
     }
   }
@@ -104,6 +104,7 @@ __device__ __forceinline__ void finish(const Project& p, int tile, int g, int ro
 template <int EPI, int MT, int NT>
 __device__ __forceinline__ void project(const Project& p) {
   constexpr bool NORM = EPI != ADD;
+  constexpr int STAGES = stages(MT);
   constexpr int GROUPS = MT * NT * 32;  // float4s of a block's sums
   constexpr int SLOT = MT * 64 + NT * 32;  // uint4s of a chunk: weights, then rows
   // The slots of all warps (stages, SLOT); later the sums (warps, GROUPS) and the squares (warps, NT * 8).

@@ -8,7 +8,6 @@ mod golden;
 mod keystrokes;
 mod soak;
 #[path = "../support.rs"]
-#[expect(dead_code, reason = "shared with the other tests")]
 mod support;
 
 use std::time::{Duration, Instant};

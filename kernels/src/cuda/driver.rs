@@ -231,6 +231,10 @@ impl Gpu {
                 "cuModuleGetFunction",
                 sys::cuModuleGetFunction(&mut handle, self.module, c_name.as_ptr()),
             )?;
+            // One split of the memory between cache and shared for all: kernels of different splits cannot be on a
+            // multiprocessor together, and the next one is to start early.
+            let which = FunctionAttribute::CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT;
+            check("cuFuncSetAttribute", sys::cuFuncSetAttribute(handle, which, 100))?;
             if shared > 48 << 10 {
                 let which = FunctionAttribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
                 check("cuFuncSetAttribute", sys::cuFuncSetAttribute(handle, which, shared as i32))?;

@@ -10,8 +10,6 @@ use super::memory::{Buffer, Mapped};
 use super::pack::{CHUNK, TILE};
 use super::state::{Best, Board, MAX_HEAD_ROWS, MAX_ROWS, Pick, Round, State, Turn};
 
-/// Chunks that a warp has in flight, as in `cuda/project.cu`.
-const STAGES: u32 = 4;
 /// Chunks that a warp of the head has in flight, and its warps, as in `cuda/head.cu`.
 const RING: u32 = 8;
 const HEAD_WARPS: u32 = 8;
@@ -19,7 +17,7 @@ const HEAD_WARPS: u32 = 8;
 const PARTS: u32 = 16;
 const SPLITS: u32 = 8;
 /// Query tiles of a block of `cuda/attend.cu`, two warps each.
-const MAX_TILES: u32 = 6;
+const MAX_TILES: u32 = 2;
 
 /// Weights on the device, packed by [`super::pack::pack`].
 pub struct Weights {
@@ -106,12 +104,26 @@ impl Caches {
         self.kv_heads * self.dim * self.capacity
     }
 
-    /// Keys (kv_heads, capacity, dim) of a slot's layer.
+    /// Where `read_keys` has an element, as `key_index` in `cuda/common.cuh`.
+    pub fn key_index(&self, head: usize, position: usize, d: usize) -> usize {
+        let r = position % 32;
+        let (t, g) = (r % 8 / 2, r / 8 * 2 + r % 2);
+        let chunk = (position / 32 * 4 + t) * (self.dim / 32) + d / 32;
+        head * self.capacity * self.dim + chunk * 256 + g * 32 + d % 32
+    }
+
+    /// Where `read_values` has an element, as `value_index` in `cuda/common.cuh`.
+    pub fn value_index(&self, head: usize, position: usize, d: usize) -> usize {
+        let tile = position / 32 * (self.dim / 8) + d / 8;
+        head * self.capacity * self.dim + tile * 256 + d % 8 * 32 + position % 32
+    }
+
+    /// Keys of a slot's layer.
     pub fn read_keys(&self, slot: usize, layer: usize) -> Result<Vec<bf16>, CudaError> {
         self.keys.read((slot * self.layers + layer) * self.layer(), self.layer())
     }
 
-    /// Values (kv_heads, dim, capacity) of a slot's layer.
+    /// Values of a slot's layer.
     pub fn read_values(&self, slot: usize, layer: usize) -> Result<Vec<bf16>, CudaError> {
         self.values.read((slot * self.layers + layer) * self.layer(), self.layer())
     }
@@ -291,7 +303,13 @@ impl Split {
 
     /// Bytes of shared memory: chunks in flight, later the warps' sums.
     fn shared(self, chunks: u32) -> u32 {
-        let slots = STAGES.min(chunks.div_ceil(self.warps));
+        // Chunks that a warp has in flight, as in `cuda/project.cu`.
+        let stages = match self.tiles {
+            1 => 4,
+            2 => 3,
+            _ => 2,
+        };
+        let slots = chunks.div_ceil(self.warps).min(stages);
         let ring = self.warps * slots * (self.tiles * 1024 + self.groups * 512);
         let sums = self.warps * (self.tiles * self.groups * 512 + self.groups * 32);
         ring.max(sums)
@@ -379,15 +397,17 @@ impl Attend<'_> {
             scale: std::f32::consts::LOG2_E / (dim as f32).sqrt(),
         };
         let threads = tiles * PARTS / SPLITS * 32;
-        let shared = tiles * (PARTS / SPLITS) * 16 * (dim as u32 + 8) * 4;
+        // A few units of keys and values for each warp, as in `cuda/attend.cu`.
+        let units = if dim == 64 { 3 } else { 2 };
+        let shared = tiles * (PARTS / SPLITS) * units * 2 * 32 * dim as u32 * 2;
         let shape = Shape { grid: [SPLITS, kv_heads as u32, groups], threads, shared, cluster: SPLITS };
         if clusters {
             // SAFETY: the arguments have the kernel's layout; sizes were checked above; the kernel clamps positions.
             return unsafe { gpu.launch(&format!("attend_d{dim}"), shape, &mut [param(&mut args)]) };
         }
         assert!(self.partial.len() >= Attend::partial_len(rows, heads, kv_heads, dim), "partial results");
-        let parts = Shape { shared: 0, cluster: 1, ..shape };
-        let merge = Shape { grid: [1, kv_heads as u32, groups], ..parts };
+        let parts = Shape { cluster: 1, ..shape };
+        let merge = Shape { grid: [1, kv_heads as u32, groups], shared: 0, ..parts };
         let mut tiles = tiles;
         // SAFETY: as above, and the partial results have room for every part.
         unsafe {

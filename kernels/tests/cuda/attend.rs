@@ -75,7 +75,18 @@ fn run(gpu: &Arc<Gpu>, case: &Case, clusters: bool) -> Vec<bf16> {
     let bucket = rows.next_power_of_two().max(8);
     let inputs = inputs(case, bucket);
     let caches = Caches::new(gpu, 2, 2, kv_heads, dim, CAPACITY).unwrap();
-    caches.write(1, 1, &inputs.keys, &inputs.values).unwrap();
+    let (mut keys, mut values) = (inputs.keys.clone(), inputs.values.clone());
+    for head in 0..kv_heads {
+        for position in 0..CAPACITY {
+            for d in 0..dim {
+                keys[caches.key_index(head, position, d)] =
+                    inputs.keys[(head * CAPACITY + position) * dim + d];
+                values[caches.value_index(head, position, d)] =
+                    inputs.values[(head * dim + d) * CAPACITY + position];
+            }
+        }
+    }
+    caches.write(1, 1, &keys, &values).unwrap();
     let queries = Buffer::from_slice(gpu, &inputs.queries).unwrap();
     let out = poison(gpu, bucket * heads * dim);
     let partial = Buffer::zeros(gpu, Attend::partial_len(bucket, heads, kv_heads, dim)).unwrap();

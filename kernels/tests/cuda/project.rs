@@ -103,8 +103,8 @@ fn qkv(gpu: &Arc<Gpu>, rows: usize, heads: usize, kv_heads: usize, dim: usize, h
     for row in 0..used {
         for i in 0..kv_width {
             let (head, d) = (i / dim, i % dim);
-            got_keys.push(keys[(head * capacity + at + row) * dim + d]);
-            got_values.push(values[(head * dim + d) * capacity + at + row]);
+            got_keys.push(keys[caches.key_index(head, at + row, d)]);
+            got_values.push(values[caches.value_index(head, at + row, d)]);
         }
     }
     report("keys", distance(&got_keys, &part(q_width, kv_width)));
