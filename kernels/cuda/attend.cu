@@ -8,11 +8,12 @@
 // | out     | (R, heads, D) bf16                            |                                                    |
 //
 // Row r at position at + r sees keys 0 .. at + r (causal) or 0 .. at + rows - 1 (bidirectional).
-// Split: the heads / kv_heads queries of a KV head, times R rows, are one list, cut into tiles of 16 (one warp each, two
-// warps a tile for two parts of the keys). blockIdx: (split of 8, KV head, group of tiles); the 8 splits are a cluster and
+// Split: the heads / kv_heads queries of a KV head, times R rows, are one list, cut into tiles of 16 (two warps a tile for
+// two parts of the keys; the tiles of a block share what they read). blockIdx: (split of 8, KV head, group of tiles); the 8 splits are a cluster and
 // merge their partial results through distributed shared memory. Units of 32 keys go to the 16 parts round-robin, so
 // the part and order of a key depend on its position alone: a row's result is the same bits in every pass shape.
-// Traffic: K and V of the positions in use, once a warp (from L2), a few units in flight.
+// Traffic: K and V of the positions in use, once a block, a few units in flight. Units of the stream are on their way
+// before the previous kernel has ended: only the rows of this pass are new.
 #include "common.cuh"
 
 namespace cinnabar {
@@ -69,9 +70,9 @@ template <int D, bool CLUSTER>
 __device__ __forceinline__ void attend(const Attend& p) {
   constexpr int DC = D / 32, DT = D / 8, STRIDE = D + 8;  // floats of a row's partial result: D sums, maximum, mass
   constexpr int UNITS = units(D), UNIT = 32 * D / 8;      // uint4s of a unit's keys, or values
-  constexpr int WARP = UNITS * 2 * UNIT;                  // uint4s of shared memory a warp
-  // The units in flight of all warps (UNITS, keys then values, UNIT); later each warp's partial result (16, STRIDE) f32.
+  // Units in flight (HALVES, UNITS, keys then values, UNIT), then each warp's partial result (16, STRIDE) f32.
   extern __shared__ uint4 shared[];
+  float* partials = reinterpret_cast<float*>(shared + HALVES * UNITS * 2 * UNIT);
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int tiles = blockDim.x / 32 / HALVES;  // of this group
   const int g = lane / 4, q = lane % 4;
@@ -80,10 +81,41 @@ __device__ __forceinline__ void attend(const Attend& p) {
   const int index0 = (blockIdx.z * tiles + tile) * 16 + g;
 
   release_next();
-  await_previous();
+  // The state is final since the embedding has begun, and so are the keys and values of the stream (step.cu, embed).
   const uint32_t at = __ldcg(&p.state->at), rows = __ldcg(&p.state->rows), slot = __ldcg(&p.state->slot);
   const bool causal = __ldcg(&p.state->causal);
   const int keys = min(at + rows, p.capacity);
+  const size_t h = (((size_t)slot * p.layers + p.layer) * p.kv_heads + kv_head) * p.capacity * D;
+  const uint4* ks = reinterpret_cast<const uint4*>(p.k_cache + h);
+  const uint4* vs = reinterpret_cast<const uint4*>(p.v_cache + h);
+  uint4* ring = shared + warp / tiles * UNITS * 2 * UNIT;
+  // Copied by the warps of a half together, so a block barrier follows the wait for one's own copies.
+  const auto copy_unit = [&](int base, int turn) {
+    uint4* to = ring + turn * 2 * UNIT;
+    const size_t from = (size_t)(base / 32) * UNIT;
+    for (int i = tile * 32 + lane; i < UNIT; i += tiles * 32) {
+      copy_async(to + i, ks + from + i);
+      copy_async(to + UNIT + i, vs + from + i);
+    }
+  };
+  int old = 0;  // units asked for early
+#pragma unroll
+  for (int i = 0; i < UNITS; i++) {
+    const int base = (part + i * PARTS) * 32;
+    if (base + 32 <= at) {
+      copy_unit(base, i);
+      commit_copies();
+      old++;
+    }
+  }
+  await_previous();
+#pragma unroll
+  for (int i = 0; i < UNITS; i++) {
+    const int base = (part + i * PARTS) * 32;
+    if (i < old) continue;
+    if (base < keys) copy_unit(base, i);
+    commit_copies();
+  }
 
   uint4 query[DC][2];
   int limit[2];  // keys that the lane's two rows see
@@ -97,36 +129,21 @@ __device__ __forceinline__ void attend(const Attend& p) {
       query[c][j] = load_fresh(p.q + ((size_t)row * p.heads + head) * D + c * 32 + q * 8);
     }
   }
-  const size_t h = (((size_t)slot * p.layers + p.layer) * p.kv_heads + kv_head) * p.capacity * D;
-  const uint4* ks = reinterpret_cast<const uint4*>(p.k_cache + h) + lane;
-  const uint4* vs = reinterpret_cast<const uint4*>(p.v_cache + h) + lane;
   // Keys that any row of the tile sees: units behind them would add nothing.
   const int seen = __reduce_max_sync(~0u, max(limit[0], limit[1]));
-
-  uint4* ring = shared + warp * WARP + lane;
-  const auto copy_unit = [&](int base, int slot_of) {
-    if (base < seen) {
-      uint4* to = ring + slot_of * 2 * UNIT;
-      const size_t from = (size_t)(base / 32) * UNIT;
-#pragma unroll
-      for (int i = 0; i < UNIT; i += 32) {
-        copy_async(to + i, ks + from + i);
-        copy_async(to + UNIT + i, vs + from + i);
-      }
-    }
-    commit_copies();
-  };
-#pragma unroll
-  for (int i = 0; i < UNITS; i++) copy_unit((part + i * PARTS) * 32, i);
 
   float sums[DT][4] = {};
   float top[2] = {-INFINITY, -INFINITY}, mass[2] = {0, 0};
   int turn = 0;
-  for (int base = part * 32; base < seen; base += PARTS * 32) {
+  // Both halves take as many turns as the first: barriers are the block's.
+  for (int first = blockIdx.x * HALVES * 32; first < keys; first += PARTS * 32) {
     // Column 2q+j of score tile t is key q*8 + t*2 + j: the scores of a lane are then 8 keys in a row, which is what
     // one 16-byte load of values meets in the second product.
     await_copies<UNITS - 1>();
-    const uint4* unit = ring + turn * 2 * UNIT;
+    __syncthreads();
+    const int base = first + warp / tiles * 32;
+    const uint4* unit = ring + turn * 2 * UNIT + lane;
+    if (base < seen) {
     float scores[4][4] = {};
 #pragma unroll
     for (int t = 0; t < 4; t++) {
@@ -175,16 +192,20 @@ __device__ __forceinline__ void attend(const Attend& p) {
       sums[t][2] *= corrections[1], sums[t][3] *= corrections[1];
       mma_chunk(sums[t], low, high, unit[UNIT + t * 32]);
     }
-    copy_unit(base + UNITS * PARTS * 32, turn);
+    }
+    const int next = base + UNITS * PARTS * 32;
+    if (first + UNITS * PARTS * 32 < keys) {
+      __syncthreads();  // the slot has been read
+      if (next < keys) copy_unit(next, turn);
+    }
+    commit_copies();
     turn = turn + 1 == UNITS ? 0 : turn + 1;
   }
 
   const int group_rows = tiles * 16;
   float* mine;  // 16 rows of this warp's part
   if constexpr (CLUSTER) {
-    await_copies<0>();
-    __syncwarp();
-    mine = reinterpret_cast<float*>(shared + warp * WARP);
+    mine = partials + warp * 16 * STRIDE;
   } else {
     mine = p.partial + (((size_t)(blockIdx.z * p.kv_heads + kv_head) * PARTS + part) * group_rows + tile * 16) * STRIDE;
   }
@@ -207,8 +228,8 @@ __device__ __forceinline__ void attend(const Attend& p) {
     for (int e = threadIdx.x; e < share * (D / 4); e += blockDim.x) {
       const int row = cluster.block_rank() * share + e / (D / 4), d = e % (D / 4) * 4;
       const auto from = [&](int part) {
-        uint4* of_warp = shared + (part % HALVES * tiles + row / 16) * WARP;
-        return cluster.map_shared_rank(reinterpret_cast<float*>(of_warp) + row % 16 * STRIDE, part / HALVES);
+        float* own = partials + (part % HALVES * tiles * 16 + row) * STRIDE;
+        return cluster.map_shared_rank(own, part / HALVES);
       };
       merge<D>(p, from, kv_head, blockIdx.z * group_rows + row, d);
     }
@@ -235,13 +256,13 @@ __device__ __forceinline__ void merge_all(const Attend& p, int tiles) {
 }  // namespace cinnabar
 
 #define ATTEND(D)                                                                                               \
-  extern "C" __global__ void __launch_bounds__(128) attend_d##D(const __grid_constant__ cinnabar::Attend p) {   \
+  extern "C" __global__ void __launch_bounds__(192) attend_d##D(const __grid_constant__ cinnabar::Attend p) {   \
     cinnabar::attend<D, true>(p);                                                                               \
   }                                                                                                             \
-  extern "C" __global__ void __launch_bounds__(128) attend_parts_d##D(const __grid_constant__ cinnabar::Attend p) { \
+  extern "C" __global__ void __launch_bounds__(192) attend_parts_d##D(const __grid_constant__ cinnabar::Attend p) { \
     cinnabar::attend<D, false>(p);                                                                              \
   }                                                                                                             \
-  extern "C" __global__ void __launch_bounds__(128)                                                             \
+  extern "C" __global__ void __launch_bounds__(192)                                                             \
       attend_merge_d##D(const __grid_constant__ cinnabar::Attend p, uint32_t tiles) {                           \
     cinnabar::merge_all<D>(p, tiles);                                                                           \
   }

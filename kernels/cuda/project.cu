@@ -23,8 +23,8 @@ namespace cinnabar {
 
 enum Epilogue { QKV, ADD, SWIGLU };
 
-// Chunks that a warp has in flight: two blocks of a multiprocessor should fit their slots. Also in kernels/src/cuda/ops.rs.
-__host__ __device__ constexpr int stages(int tiles) { return tiles == 1 ? 4 : tiles == 2 ? 3 : 2; }
+// Chunks that a warp has in flight, found by measuring; also in kernels/src/cuda/ops.rs.
+__host__ __device__ constexpr int stages(int tiles) { return tiles == 2 ? 3 : 4; }
 
 // Mirrored by kernels/src/cuda/ops.rs.
 struct Project {
@@ -48,7 +48,8 @@ struct Project {
 
 template <int EPI>
 __device__ __forceinline__ void finish(const Project& p, int tile, int g, int row, float4 v, uint32_t at,
-                                       uint32_t rows, uint32_t slot, float2 old_low, float2 old_high) {
+                                       uint32_t rows, uint32_t slot, float2 old_low, float2 old_high,
+                                       const float2 (&turns)[2]) {
   // v: (feature g, rows row and row + 1), then (feature g + 8, the same rows).
   if constexpr (EPI == ADD) {
     const int n = p.tiles * 16, f = tile * 16 + g;
@@ -79,7 +80,7 @@ __device__ __forceinline__ void finish(const Project& p, int tile, int g, int ro
       const bool used = r < rows && position < p.capacity;
       if (head < p.heads + p.kv_heads) {
         const int i = in_head * 8 + g;
-        const float2 turn = used ? p.rope[(size_t)position * (p.dim / 2) + i] : make_float2(1.0f, 0.0f);
+        const float2 turn = turns[j];
         const float a = low[j] * turn.x - high[j] * turn.y, b = high[j] * turn.x + low[j] * turn.y;
         if (head < p.heads) {
           __nv_bfloat16* to = p.out + ((size_t)r * p.heads + head) * p.dim + i;
@@ -138,6 +139,22 @@ __device__ __forceinline__ void project(const Project& p) {
   release_next();
 #pragma unroll
   for (int s = 0; s < STAGES; s++) copy_weights(s);
+  // The state is final since the embedding has begun (step.cu, embed).
+  uint32_t at = 0, rows = 0, slot = 0;
+  float2 turns[2] = {make_float2(1, 0), make_float2(1, 0)};
+  const auto load_turns = [&](int e) {
+    const int per_head = p.dim / 16, in_head = (tile0 + e / 32 / NT) % per_head;
+    const int row = row0 + e / 32 % NT * 8 + e % 4 * 2;
+#pragma unroll
+    for (int j = 0; j < 2; j++) {
+      const uint32_t position = min(at + row + j, p.capacity - 1);
+      turns[j] = p.rope[(size_t)position * (p.dim / 2) + in_head * 8 + e % 32 / 4];
+    }
+  };
+  if constexpr (EPI == QKV) {
+    at = __ldcg(&p.state->at), rows = __ldcg(&p.state->rows), slot = __ldcg(&p.state->slot);
+    if (threadIdx.x < GROUPS) load_turns(threadIdx.x);
+  }
   await_previous();
 #pragma unroll
   for (int s = 0; s < STAGES; s++) {
@@ -146,10 +163,6 @@ __device__ __forceinline__ void project(const Project& p) {
   }
 
   // What the epilogue needs from memory, asked for early by the threads that will use it.
-  uint32_t at = 0, rows = 0, slot = 0;
-  if constexpr (EPI == QKV) {
-    at = __ldcg(&p.state->at), rows = __ldcg(&p.state->rows), slot = __ldcg(&p.state->slot);
-  }
   float2 old_low = make_float2(0, 0), old_high = make_float2(0, 0);
   const auto residual = [&](int e) {
     const int row = row0 + e / 32 % NT * 8 + e % 4 * 2, f = (tile0 + e / 32 / NT) * 16 + e % 32 / 4;
@@ -230,7 +243,10 @@ __device__ __forceinline__ void project(const Project& p) {
     if constexpr (EPI == ADD) {
       if (e != threadIdx.x) residual(e);
     }
-    finish<EPI>(p, tile, e % 32 / 4, row0 + row, v, at, rows, slot, old_low, old_high);
+    if constexpr (EPI == QKV) {
+      if (e != threadIdx.x) load_turns(e);
+    }
+    finish<EPI>(p, tile, e % 32 / 4, row0 + row, v, at, rows, slot, old_low, old_high, turns);
   }
 }
 

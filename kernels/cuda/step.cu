@@ -151,8 +151,10 @@ extern "C" __global__ void __launch_bounds__(256) feed(const __grid_constant__ S
 }
 
 extern "C" __global__ void __launch_bounds__(128) embed(const __grid_constant__ Embed p) {
-  release_next();
+  // In this order: every later kernel of the pass starts after all that the pass depends on is final, so it may read
+  // the state and the cached stream before its predecessor has ended.
   await_previous();
+  release_next();
   const uint32_t row = blockIdx.x, id = min(__ldcg(&p.state->ids[row]), p.vocab - 1);
   const int chunks = p.k / 32;
   const uint4* from = p.w + (size_t)(id / 16) * chunks * 64 + id % 16 / 8 * 32 + id % 8 * 4;

@@ -17,7 +17,7 @@ const HEAD_WARPS: u32 = 8;
 const PARTS: u32 = 16;
 const SPLITS: u32 = 8;
 /// Query tiles of a block of `cuda/attend.cu`, two warps each.
-const MAX_TILES: u32 = 2;
+const MAX_TILES: u32 = 3;
 
 /// Weights on the device, packed by [`super::pack::pack`].
 pub struct Weights {
@@ -304,11 +304,7 @@ impl Split {
     /// Bytes of shared memory: chunks in flight, later the warps' sums.
     fn shared(self, chunks: u32) -> u32 {
         // Chunks that a warp has in flight, as in `cuda/project.cu`.
-        let stages = match self.tiles {
-            1 => 4,
-            2 => 3,
-            _ => 2,
-        };
+        let stages = if self.tiles == 2 { 3 } else { 4 };
         let slots = chunks.div_ceil(self.warps).min(stages);
         let ring = self.warps * slots * (self.tiles * 1024 + self.groups * 512);
         let sums = self.warps * (self.tiles * self.groups * 512 + self.groups * 32);
@@ -397,9 +393,11 @@ impl Attend<'_> {
             scale: std::f32::consts::LOG2_E / (dim as f32).sqrt(),
         };
         let threads = tiles * PARTS / SPLITS * 32;
-        // A few units of keys and values for each warp, as in `cuda/attend.cu`.
+        // A few units of keys and values for each half, then the warps' results, as in `cuda/attend.cu`.
+        let halves = PARTS / SPLITS;
         let units = if dim == 64 { 3 } else { 2 };
-        let shared = tiles * (PARTS / SPLITS) * units * 2 * 32 * dim as u32 * 2;
+        let dim_bytes = dim as u32 * 4;
+        let shared = halves * units * 32 * dim_bytes + tiles * halves * 16 * (dim_bytes + 32);
         let shape = Shape { grid: [SPLITS, kv_heads as u32, groups], threads, shared, cluster: SPLITS };
         if clusters {
             // SAFETY: the arguments have the kernel's layout; sizes were checked above; the kernel clamps positions.
