@@ -9,8 +9,8 @@
 //
 // Row r at position at + r sees keys 0 .. at + r (causal) or 0 .. at + rows - 1 (bidirectional).
 // Split: the heads / kv_heads queries of a KV head, times R rows, are one list, cut into tiles of 16 (two warps a tile for
-// two parts of the keys; the tiles of a block share what they read). blockIdx: (split of 8, KV head, group of tiles); the 8 splits are a cluster and
-// merge their partial results through distributed shared memory. Units of 32 keys go to the 16 parts round-robin, so
+// two parts of the keys; the tiles of a block share what they read). blockIdx: (split of 8, KV head, group of tiles); the 8 splits are a cluster: each
+// sends its partial results to the block that merges the row, through distributed shared memory. Units of 32 keys go to the 16 parts round-robin, so
 // the part and order of a key depend on its position alone: a row's result is the same bits in every pass shape.
 // Traffic: K and V of the positions in use, once a block, a few units in flight. Units of the stream are on their way
 // before the previous kernel has ended: only the rows of this pass are new.
@@ -70,17 +70,22 @@ template <int D, bool CLUSTER>
 __device__ __forceinline__ void attend(const Attend& p) {
   constexpr int DC = D / 32, DT = D / 8, STRIDE = D + 8;  // floats of a row's partial result: D sums, maximum, mass
   constexpr int UNITS = units(D), UNIT = 32 * D / 8;      // uint4s of a unit's keys, or values
-  // Units in flight (HALVES, UNITS, keys then values, UNIT), then each warp's partial result (16, STRIDE) f32.
+  // Units in flight (HALVES, UNITS, keys then values, UNIT), then all parts of the rows merged here (PARTS, share, STRIDE).
   extern __shared__ uint4 shared[];
-  float* partials = reinterpret_cast<float*>(shared + HALVES * UNITS * 2 * UNIT);
+  float* inbox = reinterpret_cast<float*>(shared + HALVES * UNITS * 2 * UNIT);
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int tiles = blockDim.x / 32 / HALVES;  // of this group
+  const int group_rows = tiles * 16, share = group_rows / SPLITS;  // rows, and those that a block merges
   const int g = lane / 4, q = lane % 4;
   const int kv_head = blockIdx.y, tile = warp % tiles, part = blockIdx.x * HALVES + warp / tiles;
   const int group = p.heads / p.kv_heads;
   const int index0 = (blockIdx.z * tiles + tile) * 16 + g;
 
   release_next();
+#if __CUDA_ARCH__ >= 900
+  // The first results may be sent once every block of the cluster has begun.
+  if constexpr (CLUSTER) asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+#endif
   // The state is final since the embedding has begun, and so are the keys and values of the stream (step.cu, embed).
   const uint32_t at = __ldcg(&p.state->at), rows = __ldcg(&p.state->rows), slot = __ldcg(&p.state->slot);
   const bool causal = __ldcg(&p.state->causal);
@@ -202,38 +207,38 @@ __device__ __forceinline__ void attend(const Attend& p) {
     turn = turn + 1 == UNITS ? 0 : turn + 1;
   }
 
-  const int group_rows = tiles * 16;
-  float* mine;  // 16 rows of this warp's part
-  if constexpr (CLUSTER) {
-    mine = partials + warp * 16 * STRIDE;
-  } else {
-    mine = p.partial + (((size_t)(blockIdx.z * p.kv_heads + kv_head) * PARTS + part) * group_rows + tile * 16) * STRIDE;
-  }
+#if __CUDA_ARCH__ >= 900
+  if constexpr (CLUSTER) asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+#endif
 #pragma unroll
   for (int j = 0; j < 2; j++) {
-    float* to = mine + (g + j * 8) * STRIDE;
+    const int row = tile * 16 + g + j * 8;
+    float* to;
+    if constexpr (CLUSTER) {
+      to = inbox + (part * share + row % share) * STRIDE;
+#if __CUDA_ARCH__ >= 900
+      to = cg::this_cluster().map_shared_rank(to, row / share);
+#endif
+    } else {
+      const size_t block = blockIdx.z * p.kv_heads + kv_head;
+      to = p.partial + ((block * PARTS + part) * group_rows + row) * STRIDE;
+    }
 #pragma unroll
     for (int t = 0; t < DT; t++) {
       *reinterpret_cast<float2*>(to + t * 8 + q * 2) = make_float2(sums[t][j * 2], sums[t][j * 2 + 1]);
     }
     mass[j] += __shfl_xor_sync(~0u, mass[j], 1);
     mass[j] += __shfl_xor_sync(~0u, mass[j], 2);
-    if (q == 0) to[D] = top[j], to[D + 1] = mass[j];
+    if (q == 0) *reinterpret_cast<float2*>(to + D) = make_float2(top[j], mass[j]);
   }
 #if __CUDA_ARCH__ >= 900
   if constexpr (CLUSTER) {
-    cg::cluster_group cluster = cg::this_cluster();
-    cluster.sync();
-    const int share = group_rows / SPLITS;  // rows this block merges
+    asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
     for (int e = threadIdx.x; e < share * (D / 4); e += blockDim.x) {
-      const int row = cluster.block_rank() * share + e / (D / 4), d = e % (D / 4) * 4;
-      const auto from = [&](int part) {
-        float* own = partials + (part % HALVES * tiles * 16 + row) * STRIDE;
-        return cluster.map_shared_rank(own, part / HALVES);
-      };
-      merge<D>(p, from, kv_head, blockIdx.z * group_rows + row, d);
+      const int row = e / (D / 4), d = e % (D / 4) * 4;
+      const auto from = [&](int part) { return inbox + (part * share + row) * STRIDE; };
+      merge<D>(p, from, kv_head, blockIdx.z * group_rows + blockIdx.x * share + row, d);
     }
-    cluster.sync();  // no block's shared memory goes before the others have read it
   }
 #endif
 }

@@ -18,6 +18,8 @@ const PARTS: u32 = 16;
 const SPLITS: u32 = 8;
 /// Query tiles of a block of `cuda/attend.cu`, two warps each.
 const MAX_TILES: u32 = 3;
+/// Blocks of attention up to which a block has one tile.
+const BLOCKS: u32 = 160;
 
 /// Weights on the device, packed by [`super::pack::pack`].
 pub struct Weights {
@@ -349,7 +351,9 @@ impl Attend<'_> {
     /// Blocks along z and query tiles of each.
     fn groups(rows: usize, heads: usize, kv_heads: usize) -> (u32, u32) {
         let tiles = (heads / kv_heads * rows).div_ceil(16) as u32;
-        let groups = tiles.div_ceil(MAX_TILES);
+        // Few rows are spread over all multiprocessors of a large device, many rows share what a block reads.
+        let wanted = (tiles * SPLITS * kv_heads as u32).div_ceil(BLOCKS).clamp(1, MAX_TILES);
+        let groups = tiles.div_ceil(wanted);
         (groups, tiles.div_ceil(groups))
     }
 
@@ -393,7 +397,8 @@ impl Attend<'_> {
             scale: std::f32::consts::LOG2_E / (dim as f32).sqrt(),
         };
         let threads = tiles * PARTS / SPLITS * 32;
-        // A few units of keys and values for each half, then the warps' results, as in `cuda/attend.cu`.
+        // A few units of keys and values for each half, then the rows that a block merges, as in
+        // `cuda/attend.cu`.
         let halves = PARTS / SPLITS;
         let units = if dim == 64 { 3 } else { 2 };
         let dim_bytes = dim as u32 * 4;
