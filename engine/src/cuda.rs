@@ -3,7 +3,9 @@
 //! The host writes ids and position into mapped memory, launches a graph and watches a word that the last kernel
 //! writes: no copy, no synchronisation call. Weights are bf16, sums f32.
 
+mod errors;
 mod fill;
+mod measure;
 mod weights;
 
 use std::collections::HashMap;
@@ -11,8 +13,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::Zeroable;
-use cinnabar_kernels::cuda::ops::{self, Attend, Caches, Project, Stage, Step};
+use cinnabar_kernels::cuda::ops::{self, Attend, Project};
+use cinnabar_kernels::cuda::resident::Caches;
 use cinnabar_kernels::cuda::state::{Best, Board, MAX_HEAD_ROWS, MAX_ROWS, Round, State, Turn};
+use cinnabar_kernels::cuda::step::{self, Stage, Step};
 use cinnabar_kernels::cuda::{Buffer, CudaError, Gpu, Graph, Mapped};
 use half::bf16;
 
@@ -21,6 +25,8 @@ use crate::error::EngineError;
 use crate::gguf::Gguf;
 use crate::model::{Attention, Head, Model, Ran, Rounds};
 use crate::sampler::Pick;
+use errors::{failed, open, unusable};
+use measure::Part;
 use weights::Weights;
 
 /// Documents whose caches are kept, if memory allows.
@@ -105,28 +111,6 @@ enum HeadKind {
     /// Picks of up to so many rows.
     Picks(usize),
     Logits(usize),
-}
-
-/// A kernel of a layer, or the head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Qkv,
-    Attend,
-    Output,
-    Gate,
-    Down,
-    Head,
-}
-
-impl Part {
-    const ALL: [(Part, &'static str); 6] = [
-        (Part::Qkv, "qkv"),
-        (Part::Attend, "attention"),
-        (Part::Output, "output"),
-        (Part::Gate, "gate and up"),
-        (Part::Down, "down"),
-        (Part::Head, "head and picks"),
-    ];
 }
 
 impl CudaModel {
@@ -216,59 +200,6 @@ impl CudaModel {
         // These rounds have published tickets of their own: no later pass may wait for one of them.
         self.ticket = self.ticket.wrapping_add(64);
         Ok(())
-    }
-
-    /// Bytes of weights that one pass reads, head included.
-    pub fn weight_bytes(&self) -> usize {
-        self.weights.bytes()
-    }
-
-    /// Milliseconds on the device for each of `times` passes of a plan like the one that `rows` rows at `at` take,
-    /// back to back.
-    pub fn time_passes(
-        &mut self,
-        at: usize,
-        rows: usize,
-        picks: usize,
-        times: usize,
-    ) -> Result<f32, EngineError> {
-        let ids = vec![self.config.special.mask; rows];
-        let head =
-            if picks == 0 { HeadKind::None } else { HeadKind::Picks(bucket(picks).min(MAX_HEAD_ROWS)) };
-        let plan = Plan::Pass(bucket(rows), head);
-        let state = self.state(0, at, &ids, Attention::Bidirectional, &(0..picks));
-        self.run(plan, state)?;
-        let graph = &self.graphs[&plan];
-        let total = self.gpu.time(|| (0..times).try_for_each(|_| graph.launch())).map_err(|e| failed(&e))?;
-        Ok(total / times as f32)
-    }
-
-    /// Microseconds on the device of each kernel of a layer and of the head, from passes that leave the others out.
-    pub fn time_kernels(&mut self, at: usize, rows: usize) -> Result<Vec<(&'static str, f32)>, EngineError> {
-        let ids = vec![self.config.special.mask; rows];
-        let bucket = bucket(rows);
-        self.run(
-            Plan::Pass(bucket, HeadKind::Picks(bucket.min(MAX_HEAD_ROWS))),
-            self.state(0, at, &ids, Attention::Bidirectional, &(0..rows.min(MAX_HEAD_ROWS))),
-        )?;
-        let layers = self.config.layers as f32;
-        let mut times = Vec::new();
-        for (part, name) in Part::ALL {
-            let per_pass = if part == Part::Head { 1.0 } else { layers };
-            let time = || -> Result<f32, CudaError> {
-                let graph = self.gpu.capture(|| match part {
-                    Part::Head => {
-                        self.enqueue_head(bucket, HeadKind::Picks(bucket.min(MAX_HEAD_ROWS)))?;
-                        self.step().launch(&self.gpu, Stage::Pick)
-                    }
-                    part => self.enqueue_layers(bucket, Some(part)),
-                })?;
-                graph.launch()?;
-                self.gpu.time(|| (0..20).try_for_each(|_| graph.launch()))
-            };
-            times.push((name, time().map_err(|e| failed(&e))? / 20.0 / per_pass * 1e3));
-        }
-        Ok(times)
     }
 
     fn state(&self, slot: usize, at: usize, ids: &[u32], attention: Attention, head: &Range<usize>) -> State {
@@ -373,7 +304,7 @@ impl CudaModel {
 
     fn enqueue_body(&self, rows: usize) -> Result<(), CudaError> {
         let Arena { x, x16, state, .. } = &self.arena;
-        ops::embed(&self.gpu, rows, &self.weights.embedding, x, x16, state)?;
+        step::embed(&self.gpu, rows, &self.weights.embedding, x, x16, state)?;
         self.enqueue_layers(rows, None)
     }
 
@@ -527,35 +458,4 @@ fn rotations(config: &Config) -> Vec<Turn> {
         .flat_map(|position| frequencies.iter().map(move |f| (position as f64 * f).sin_cos()))
         .map(|(sin, cos)| [cos as f32, sin as f32])
         .collect()
-}
-
-fn open(options: &CudaOptions) -> Result<Arc<Gpu>, EngineError> {
-    Gpu::open(options.index).map_err(|e| unusable(options, &e))
-}
-
-/// A device that was asked for cannot be used.
-fn unusable(options: &CudaOptions, error: &CudaError) -> EngineError {
-    let hint = match error {
-        CudaError::NoDriver => "install NVIDIA's driver (580 or newer), or use --device cpu",
-        CudaError::NoDevice(0) => {
-            "check that `nvidia-smi` lists the GPU (in a container: --gpus all), or use --device cpu"
-        }
-        CudaError::NoDevice(_) => "choose another index with --device cuda:N, or use --device cpu",
-        CudaError::TooOld(_) => "use --device cpu",
-        e if e.is_old_driver() => "update NVIDIA's driver to 580 or newer, or use --device cpu",
-        e if e.is_out_of_memory() => {
-            "free memory on the GPU (`nvidia-smi` shows who holds it), or use --device cpu"
-        }
-        CudaError::Call { .. } => "run `nvidia-smi` to see whether the driver works, or use --device cpu",
-    };
-    EngineError::Device {
-        device: format!("cuda:{}", options.index),
-        reason: error.to_string(),
-        hint: hint.into(),
-    }
-}
-
-/// A pass failed: the engine's thread is the one to decide what follows.
-fn failed(error: &CudaError) -> EngineError {
-    EngineError::Failed(error.to_string())
 }

@@ -5,7 +5,7 @@
 //! | projection with norm, rotation, residual or gate | `cuda/project.cu` | [`ops::Project`] |
 //! | attention over cache and block | `cuda/attend.cu` | [`ops::Attend`] |
 //! | head | `cuda/head.cu` | [`ops::Head`] |
-//! | state, embedding, picks, draft and verify | `cuda/step.cu` | [`ops::Step`], [`ops::Embed`] |
+//! | state, embedding, picks, draft and verify | `cuda/step.cu` | [`step::Step`], [`step::embed`] |
 //!
 //! Everything runs in order on one stream of one [`Gpu`]. Launches may be captured once and replayed as a [`Graph`]:
 //! whatever changes between passes ([`state::State`]) is read from device memory.
@@ -13,7 +13,9 @@
 pub mod memory;
 pub mod ops;
 pub mod pack;
+pub mod resident;
 pub mod state;
+pub mod step;
 
 mod driver;
 

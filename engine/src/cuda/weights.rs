@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use cinnabar_kernels::cuda::ops::Weights as Packed;
 use cinnabar_kernels::cuda::pack::{gate_up_row, pack, rotary_row};
+use cinnabar_kernels::cuda::resident::Weights as Packed;
 use cinnabar_kernels::cuda::{Buffer, CudaError, Gpu};
 use half::{bf16, f16};
 

@@ -1,14 +1,13 @@
 //! Launching the kernels: each operation checks its operands' sizes, chooses how the work is split, and is enqueued.
 
-use std::sync::Arc;
-
 use bytemuck::Pod;
 use half::bf16;
 
 use super::driver::{CudaError, Gpu, Shape, param};
-use super::memory::{Buffer, Mapped};
+use super::memory::Buffer;
 use super::pack::{CHUNK, TILE};
-use super::state::{Best, Board, MAX_HEAD_ROWS, MAX_ROWS, Pick, Round, State, Turn};
+use super::resident::{Caches, Weights};
+use super::state::{Best, MAX_HEAD_ROWS, MAX_ROWS, Pick, Round, State, Turn};
 
 /// Chunks that a warp of the head has in flight, and its warps, as in `cuda/head.cu`.
 const RING: u32 = 8;
@@ -20,128 +19,6 @@ const SPLITS: u32 = 8;
 const MAX_TILES: u32 = 3;
 /// Blocks of attention up to which a block has one tile.
 const BLOCKS: u32 = 160;
-
-/// Weights on the device, packed by [`super::pack::pack`].
-pub struct Weights {
-    packed: Buffer<bf16>,
-    rows: usize,
-    cols: usize,
-}
-
-impl Weights {
-    /// Uploads a packed matrix (rows, cols).
-    pub fn new(gpu: &Arc<Gpu>, packed: &[bf16], rows: usize, cols: usize) -> Result<Self, CudaError> {
-        assert_eq!(packed.len(), rows.next_multiple_of(TILE) * cols, "packed size");
-        Ok(Weights { packed: Buffer::from_slice(gpu, packed)?, rows, cols })
-    }
-
-    /// Random weights of the given spread, for benches of geometries without a checkpoint.
-    pub fn noise(
-        gpu: &Arc<Gpu>,
-        rows: usize,
-        cols: usize,
-        spread: f32,
-        seed: u32,
-    ) -> Result<Self, CudaError> {
-        let packed: Buffer<bf16> = Buffer::zeros(gpu, rows.next_multiple_of(TILE) * cols)?;
-        let mut args = (packed.address(), packed.len() as u64, spread, seed);
-        let shape = Shape { grid: [1024, 1, 1], threads: 256, shared: 0, cluster: 1 };
-        let mut params = [param(&mut args.0), param(&mut args.1), param(&mut args.2), param(&mut args.3)];
-        // SAFETY: the kernel fills exactly the elements of the buffer, which outlives the synchronisation below.
-        unsafe { gpu.launch("noise", shape, &mut params)? };
-        gpu.synchronize()?;
-        Ok(Weights { packed, rows, cols })
-    }
-
-    /// Rows (outputs).
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Columns (inputs).
-    pub fn cols(&self) -> usize {
-        self.cols
-    }
-
-    /// Bytes on the device.
-    pub fn bytes(&self) -> usize {
-        self.packed.len() * 2
-    }
-}
-
-/// Keys and values of all slots and layers.
-pub struct Caches {
-    keys: Buffer<bf16>,
-    values: Buffer<bf16>,
-    slots: usize,
-    layers: usize,
-    kv_heads: usize,
-    dim: usize,
-    capacity: usize,
-}
-
-impl Caches {
-    /// Zeroed caches; `capacity` positions are rounded up to a multiple of 32.
-    pub fn new(
-        gpu: &Arc<Gpu>,
-        slots: usize,
-        layers: usize,
-        kv_heads: usize,
-        dim: usize,
-        capacity: usize,
-    ) -> Result<Self, CudaError> {
-        let capacity = capacity.next_multiple_of(32);
-        let len = slots * layers * kv_heads * dim * capacity;
-        let (keys, values) = (Buffer::zeros(gpu, len)?, Buffer::zeros(gpu, len)?);
-        Ok(Caches { keys, values, slots, layers, kv_heads, dim, capacity })
-    }
-
-    /// Bytes of one slot.
-    pub fn slot_bytes(layers: usize, kv_heads: usize, dim: usize, capacity: usize) -> usize {
-        4 * layers * kv_heads * dim * capacity.next_multiple_of(32)
-    }
-
-    /// Elements of a layer of a slot.
-    fn layer(&self) -> usize {
-        self.kv_heads * self.dim * self.capacity
-    }
-
-    /// Where `read_keys` has an element, as `key_index` in `cuda/common.cuh`.
-    pub fn key_index(&self, head: usize, position: usize, d: usize) -> usize {
-        let r = position % 32;
-        let (t, g) = (r % 8 / 2, r / 8 * 2 + r % 2);
-        let chunk = (position / 32 * 4 + t) * (self.dim / 32) + d / 32;
-        head * self.capacity * self.dim + chunk * 256 + g * 32 + d % 32
-    }
-
-    /// Where `read_values` has an element, as `value_index` in `cuda/common.cuh`.
-    pub fn value_index(&self, head: usize, position: usize, d: usize) -> usize {
-        let tile = position / 32 * (self.dim / 8) + d / 8;
-        head * self.capacity * self.dim + tile * 256 + d % 8 * 32 + position % 32
-    }
-
-    /// Keys of a slot's layer.
-    pub fn read_keys(&self, slot: usize, layer: usize) -> Result<Vec<bf16>, CudaError> {
-        self.keys.read((slot * self.layers + layer) * self.layer(), self.layer())
-    }
-
-    /// Values of a slot's layer.
-    pub fn read_values(&self, slot: usize, layer: usize) -> Result<Vec<bf16>, CudaError> {
-        self.values.read((slot * self.layers + layer) * self.layer(), self.layer())
-    }
-
-    /// Overwrites a slot's layer, in the layouts of the two readers.
-    pub fn write(&self, slot: usize, layer: usize, keys: &[bf16], values: &[bf16]) -> Result<(), CudaError> {
-        assert!(keys.len() == self.layer() && values.len() == self.layer(), "a whole layer");
-        self.keys.write((slot * self.layers + layer) * self.layer(), keys)?;
-        self.values.write((slot * self.layers + layer) * self.layer(), values)
-    }
-
-    /// Slots.
-    pub fn slots(&self) -> usize {
-        self.slots
-    }
-}
 
 /// Parameters of `cuda/project.cu`.
 #[derive(Clone, Copy)]
@@ -501,125 +378,6 @@ impl Head<'_> {
         // SAFETY: the arguments have the kernel's layout; sizes were checked above; rows are clamped by the kernel.
         unsafe { gpu.launch(&format!("head_n{groups}"), shape, &mut [param(&mut args)]) }
     }
-}
-
-/// Parameters of `cuda/step.cu`.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct StepArgs {
-    state: u64,
-    round: u64,
-    span: u64,
-    board: u64,
-    feed: u64,
-    feed_round: u64,
-    best: u64,
-    classes: u64,
-    blocks: u32,
-    fresh: u32,
-}
-
-/// What stands between passes.
-pub struct Step<'a> {
-    /// The state that every kernel reads.
-    pub state: &'a Buffer<State>,
-    /// How a span is filled.
-    pub round: &'a Buffer<Round>,
-    /// Where it stands: 5 words.
-    pub span: &'a Buffer<u32>,
-    /// What the host sees.
-    pub board: &'a Mapped<Board>,
-    /// What the host says.
-    pub feed: &'a Mapped<State>,
-    /// What the host says of a span.
-    pub feed_round: &'a Mapped<Round>,
-    /// Bests of the head's blocks.
-    pub best: &'a Buffer<Best>,
-    /// Per token: [`super::state::NOT_TEXT`] or its line breaks.
-    pub classes: &'a Buffer<u8>,
-}
-
-/// A kernel of `cuda/step.cu`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// The host's state becomes the device's.
-    Feed,
-    /// The same, and a span begins.
-    FeedSpan,
-    /// Picks are published.
-    Pick,
-    /// The end of a pass is published.
-    Done,
-    /// Picks become the rows of the causal pass.
-    Draft,
-    /// Picks are accepted; the next draft's rows are laid.
-    Verify,
-}
-
-impl Step<'_> {
-    /// Enqueues a stage.
-    pub fn launch(&self, gpu: &Gpu, stage: Stage) -> Result<(), CudaError> {
-        assert!(self.state.len() == 1 && self.round.len() == 1 && self.span.len() >= 5, "step operands");
-        assert!(self.best.len() >= Head::best_len(gpu), "bests");
-        let mut args = StepArgs {
-            state: self.state.address(),
-            round: self.round.address(),
-            span: self.span.address(),
-            board: self.board.address(),
-            feed: self.feed.address(),
-            feed_round: self.feed_round.address(),
-            best: self.best.address(),
-            classes: self.classes.address(),
-            blocks: gpu.processors(),
-            fresh: u32::from(stage == Stage::FeedSpan),
-        };
-        let (name, threads) = match stage {
-            Stage::Feed | Stage::FeedSpan => ("feed", 256),
-            Stage::Pick => ("pick", 1024),
-            Stage::Done => ("done", 32),
-            Stage::Draft => ("draft", 1024),
-            Stage::Verify => ("verify", 1024),
-        };
-        let shape = Shape { grid: [1, 1, 1], threads, shared: 0, cluster: 1 };
-        // SAFETY: the arguments have the kernel's layout, and each points to a whole value of its type; tokens index
-        // `classes`, which the owner has made as long as the vocabulary.
-        unsafe { gpu.launch(name, shape, &mut [param(&mut args)]) }
-    }
-}
-
-/// Parameters of `embed` in `cuda/step.cu`.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct EmbedArgs {
-    state: u64,
-    w: u64,
-    x: u64,
-    x16: u64,
-    k: u32,
-    vocab: u32,
-}
-
-/// Rows of the embedding (vocabulary, hidden) for the state's ids: the residual stream and its bf16 copy.
-pub fn embed(
-    gpu: &Gpu,
-    rows: usize,
-    w: &Weights,
-    x: &Buffer<f32>,
-    x16: &Buffer<bf16>,
-    state: &Buffer<State>,
-) -> Result<(), CudaError> {
-    assert!(rows <= MAX_ROWS && x.len() >= rows * w.cols && x16.len() >= rows * w.cols, "residual stream");
-    let mut args = EmbedArgs {
-        state: state.address(),
-        w: w.packed.address(),
-        x: x.address(),
-        x16: x16.address(),
-        k: w.cols as u32,
-        vocab: w.rows as u32,
-    };
-    let shape = Shape { grid: [rows as u32, 1, 1], threads: 128, shared: 0, cluster: 1 };
-    // SAFETY: the arguments have the kernel's layout; sizes were checked above; ids are clamped by the kernel.
-    unsafe { gpu.launch("embed", shape, &mut [param(&mut args)]) }
 }
 
 /// What kernels exchange with the host has the layout that both sides assume.

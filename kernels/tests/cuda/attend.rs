@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use cinnabar_kernels::cuda::ops::{Attend, Caches};
+use cinnabar_kernels::cuda::ops::Attend;
+use cinnabar_kernels::cuda::resident::Caches;
 use cinnabar_kernels::cuda::{Buffer, Gpu};
 use half::bf16;
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use bytemuck::Zeroable;
-use cinnabar_kernels::cuda::ops::{self, Head, Stage, Step, Weights};
+use cinnabar_kernels::cuda::ops::Head;
 use cinnabar_kernels::cuda::pack::pack;
+use cinnabar_kernels::cuda::resident::Weights;
 use cinnabar_kernels::cuda::state::{Board, Round, State};
+use cinnabar_kernels::cuda::step::{self, Stage, Step};
 use cinnabar_kernels::cuda::{Buffer, Gpu, Mapped};
 
 use crate::support::{Noise, wide};
@@ -74,7 +76,7 @@ fn head(gpu: &Arc<Gpu>, vocab: usize, hidden: usize, rows: usize) {
     feed.write(state, |feed| feed);
     let classes = Buffer::zeros(gpu, vocab).unwrap();
     let state = Buffer::zeros(gpu, 1).unwrap();
-    let step = Step {
+    let between = Step {
         state: &state,
         round: &round,
         span: &span,
@@ -85,10 +87,10 @@ fn head(gpu: &Arc<Gpu>, vocab: usize, hidden: usize, rows: usize) {
         classes: &classes,
     };
     let (x_gpu, gain_gpu) = (Buffer::from_slice(gpu, &x).unwrap(), Buffer::from_slice(gpu, &gain).unwrap());
-    step.launch(gpu, Stage::Feed).unwrap();
+    between.launch(gpu, Stage::Feed).unwrap();
     let head = Head { w: &w_gpu, gain: &gain_gpu, eps: EPS, best: &best, logits: Some(&logits) };
     head.launch(gpu, bucket, count, &x_gpu, &state).unwrap();
-    step.launch(gpu, Stage::Pick).unwrap();
+    between.launch(gpu, Stage::Pick).unwrap();
     gpu.synchronize().unwrap();
     assert_eq!(board.read(|b| &b.ticket), 7, "the pass was not published");
 
@@ -122,7 +124,7 @@ fn head(gpu: &Arc<Gpu>, vocab: usize, hidden: usize, rows: usize) {
     let mut rows = State { rows: 8, ..State::zeroed() };
     rows.ids[..8].copy_from_slice(&ids);
     let rows = Buffer::from_slice(gpu, &[rows]).unwrap();
-    ops::embed(gpu, 8, &w_gpu, &stream, &copy, &rows).unwrap();
+    step::embed(gpu, 8, &w_gpu, &stream, &copy, &rows).unwrap();
     let (stream, copy) = (stream.read(0, 8 * hidden).unwrap(), copy.read(0, 8 * hidden).unwrap());
     for (row, &id) in ids.iter().enumerate() {
         let expected = &w[id as usize * hidden..][..hidden];

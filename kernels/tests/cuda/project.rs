@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use cinnabar_kernels::cuda::ops::{Caches, Project, Weights};
+use cinnabar_kernels::cuda::ops::Project;
 use cinnabar_kernels::cuda::pack::{gate_up_row, pack, rotary_row};
+use cinnabar_kernels::cuda::resident::{Caches, Weights};
 use cinnabar_kernels::cuda::{Buffer, Gpu};
 use half::bf16;
 
