@@ -1,0 +1,153 @@
+// What a user does with ghost text, in the real editor. The server's answers come from a script.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { start } from './stage.mjs';
+import { until } from './until.mjs';
+
+const RUST = readFileSync(new URL('../../../engine/src/request.rs', import.meta.url), 'utf8');
+const LINES = RUST.split('\n');
+/** A line inside a function's or type's body, counted from 1, after which the tests write. */
+const LINE = LINES.findIndex((line) => line.includes('pub enum Mode {')) + 1;
+
+const INSERT = ' = items.iter().sum();\n    println!("{total}");';
+const rules = [{ after: 'let total', insert: INSERT }];
+
+let stage;
+let window;
+
+before(async () => {
+  const files = {
+    'whole.rs': RUST,
+    'word.rs': RUST,
+    'line.rs': RUST,
+    'through.rs': RUST,
+    'dismiss.rs': RUST,
+    'cancel.rs': RUST,
+    'unicode.rs': '// größe 日本 🦀\nlet a = "";\n',
+    'crlf.py': 'def f():\r\n    pass\r\n',
+    'tabs.go': 'func f() {\n\tg()\n}\n',
+  };
+  stage = await start({ files });
+  window = await stage.window();
+});
+after(() => stage?.end());
+
+/** Opens a copy of the real file with a new line after `LINE` and types `text` into it. */
+async function write(name, text, script = rules) {
+  stage.script({ rules: script });
+  await window.open(name, LINE, 1);
+  await window.press('End', 'Enter');
+  await window.type(text);
+}
+
+/** The real file with lines added after `LINE`. */
+const withLines = (...added) => [...LINES.slice(0, LINE), ...added, ...LINES.slice(LINE)].join('\n');
+
+const mirrored = () => stage.events().findLast(({ event }) => event === 'save');
+
+test('ghost text appears and Tab takes all of it; undo takes it back', async () => {
+  await write('whole.rs', 'let total');
+  await window.expectGhost(INSERT);
+  await window.press('Tab');
+  await window.expectNoGhost();
+  assert.equal(await window.save('whole.rs'), withLines('    let total = items.iter().sum();', '    println!("{total}");'));
+  assert.equal(mirrored().same, true);
+  await window.press('Control+z');
+  assert.equal(await window.save('whole.rs'), withLines('    let total'));
+  assert.equal(mirrored().same, true);
+});
+
+test('a word at a time', async () => {
+  await write('word.rs', 'let total');
+  await window.expectGhost(INSERT);
+  for (const word of [' ', '= ', 'items']) {
+    const before = await window.ghost();
+    await window.press('Control+ArrowRight');
+    await window.expectGhost(before.slice(word.length));
+  }
+  assert.equal(await window.save('word.rs'), withLines('    let total = items'));
+});
+
+test('a line at a time', async () => {
+  await write('line.rs', 'let total');
+  await window.expectGhost(INSERT);
+  await window.press('Alt+Enter');
+  await window.expectGhost('    println!("{total}");');
+  assert.equal(await window.save('line.rs'), withLines('    let total = items.iter().sum();', ''));
+  await window.press('Alt+Enter');
+  assert.equal(await window.save('line.rs'), withLines('    let total = items.iter().sum();', '    println!("{total}");'));
+});
+
+test('typing what is suggested keeps the rest', async () => {
+  await write('through.rs', 'let total');
+  await window.expectGhost(INSERT);
+  for (let typed = 1; typed <= 8; typed++) {
+    await window.type(INSERT[typed - 1]);
+    assert.equal(await window.ghost(), INSERT.slice(typed));
+  }
+  await window.press('Tab');
+  assert.equal(await window.save('through.rs'), withLines('    let total = items.iter().sum();', '    println!("{total}");'));
+});
+
+test('Escape dismisses, and asking brings it back', async () => {
+  await write('dismiss.rs', 'let total');
+  await window.expectGhost(INSERT);
+  await window.press('Escape');
+  await window.expectNoGhost();
+  await window.press('Alt+\\');
+  await window.expectGhost(INSERT);
+  assert.equal(stage.events().findLast(({ event }) => event === 'request').trigger, 1);
+  await window.press('Escape');
+  assert.equal(await window.save('dismiss.rs'), withLines('    let total'));
+});
+
+test('typing on cancels what is being computed', async () => {
+  const slow = [{ after: 'let slow', insert: ' = 1;', delay: 4000 }, { after: 'let slower', insert: ' = 2;' }];
+  await write('cancel.rs', 'let slow', slow);
+  const asked = await until('the request', () =>
+    stage.events().find(({ event, line }) => event === 'request' && line === '    let slow'),
+  );
+  await window.type('er');
+  await window.expectGhost(' = 2;');
+  const cancelled = stage.events().filter(({ event }) => event === 'cancel').map(({ id }) => id);
+  assert.ok(cancelled.includes(asked.id), `${asked.id} is not among ${cancelled}`);
+  await window.press('Tab');
+  assert.equal(await window.save('cancel.rs'), withLines('    let slower = 2;'));
+});
+
+test('characters outside ASCII before the cursor', async () => {
+  stage.script({ rules: [{ after: '日本語🦀', insert: 'ß = "🎉";' }] });
+  await window.open('unicode.rs', 1, 1);
+  await window.press('End');
+  await window.type(' 日本語🦀');
+  await window.expectGhost('ß = "🎉";');
+  const { line } = stage.events().findLast(({ event }) => event === 'request');
+  assert.equal(line, '// größe 日本 🦀 日本語🦀');
+  await window.press('Tab');
+  assert.equal(await window.save('unicode.rs'), '// größe 日本 🦀 日本語🦀ß = "🎉";\nlet a = "";\n');
+  assert.equal(mirrored().same, true);
+});
+
+test('a file with CRLF keeps its line breaks', async () => {
+  stage.script({ rules: [{ after: 'if x', insert: ':\r\n        return 1\r\n    return 2' }] });
+  await window.open('crlf.py', 1, 1);
+  await window.press('End', 'Enter');
+  await window.type('if x');
+  await window.expectGhost(':\n        return 1\n    return 2');
+  await window.press('Tab');
+  const text = 'def f():\r\n    if x:\r\n        return 1\r\n    return 2\r\n    pass\r\n';
+  assert.equal(await window.save('crlf.py'), text);
+  assert.equal(mirrored().same, true);
+});
+
+test('a file indented with tabs keeps them', async () => {
+  stage.script({ rules: [{ after: 'if ok', insert: ' {\n\t\th()\n\t}' }] });
+  await window.open('tabs.go', 2, 1);
+  await window.press('End', 'Enter');
+  await window.type('if ok');
+  await until('ghost text', () => window.ghost());
+  await window.press('Tab');
+  assert.equal(await window.save('tabs.go'), 'func f() {\n\tg()\n\tif ok {\n\t\th()\n\t}\n}\n');
+  assert.equal(mirrored().same, true);
+});

@@ -1,0 +1,114 @@
+// The stage: VS Code with the extension installed, a browser before it, and hands on the keyboard.
+import { spawn } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Window } from './window.mjs';
+import { until } from './until.mjs';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const home = process.env.CINNABAR_EDITORS ?? join(here, '../../../target/editors/vscode');
+const { chromium } = createRequire(join(home, 'tools/'))('playwright-core');
+
+/** The server that answers from a script. */
+export const SCRIPTED = join(here, 'scripted/cinnabar');
+
+const SETTINGS = {
+  'chat.disableAIFeatures': true,
+  'editor.autoClosingBrackets': 'never',
+  'editor.autoClosingQuotes': 'never',
+  'editor.detectIndentation': true,
+  'editor.fontSize': 15,
+  'editor.minimap.enabled': false,
+  'editor.occurrencesHighlight': 'off',
+  'editor.quickSuggestions': { other: 'off', comments: 'off', strings: 'off' },
+  'editor.suggestOnTriggerCharacters': false,
+  'editor.wordBasedSuggestions': 'off',
+  'extensions.ignoreRecommendations': true,
+  'files.autoSave': 'off',
+  'git.enabled': false,
+  'security.workspace.trust.enabled': false,
+  'telemetry.telemetryLevel': 'off',
+  'update.mode': 'none',
+  'workbench.secondarySideBar.defaultVisibility': 'hidden',
+  'workbench.startupEditor': 'none',
+  'workbench.tips.enabled': false,
+  'workbench.welcomePage.walkthroughs.openOnInstall': false,
+};
+
+/** Starts VS Code on a folder with `files` (name to text). */
+export async function start({ files, program = SCRIPTED, settings = {}, environment = {} }) {
+  const folder = mkdtempSync(join(tmpdir(), 'cinnabar-vscode-'));
+  const at = (name) => join(folder, name);
+  for (const name of ['user/User', 'work']) mkdirSync(at(name), { recursive: true });
+  for (const [name, text] of Object.entries(files)) writeFileSync(at(`work/${name}`), text);
+  const script = { path: at('script.json'), record: at('record.jsonl') };
+  writeFileSync(script.path, '{"rules": []}');
+  writeFileSync(script.record, '');
+  const base = { ...SETTINGS, 'cinnabar.path': program, ...settings };
+  writeFileSync(at('user/User/settings.json'), JSON.stringify(base));
+  if (program === SCRIPTED) chmodSync(program, 0o755);
+
+  const port = await freePort();
+  const code = spawn(
+    join(home, 'node/bin/node'),
+    [
+      join(home, 'code/node_modules/code-server/out/node/entry.js'),
+      ...['--auth', 'none', '--bind-addr', `127.0.0.1:${port}`, '--config', at('config.yaml')],
+      ...['--user-data-dir', at('user'), '--extensions-dir', join(home, 'extensions')],
+      ...['--disable-telemetry', '--disable-update-check', '--disable-workspace-trust', '--disable-getting-started-override'],
+    ],
+    {
+      env: { ...process.env, CINNABAR_SCRIPT: script.path, CINNABAR_RECORD: script.record, ...environment },
+      stdio: ['ignore', 'ignore', 'inherit'],
+      detached: true,
+    },
+  );
+  const url = `http://127.0.0.1:${port}`;
+  await until('code-server', () => fetch(`${url}/healthz`).then((answer) => answer.ok, () => false), 60_000);
+  const browser = await chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: [
+      ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
+      ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    ],
+  });
+  return {
+    folder: at('work'),
+    /** Changes the user's settings, as another window would. */
+    configure: (more) => writeFileSync(at('user/User/settings.json'), JSON.stringify({ ...base, ...more })),
+    /** What the scripted server answers from now on. */
+    script: (value) => writeFileSync(script.path, JSON.stringify(value)),
+    /** What the scripted server saw. */
+    events: () => readFileSync(script.record, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line)),
+    /** A window on the folder, or on another one. */
+    async window(path = at('work')) {
+      const context = await browser.newContext({ viewport: { width: 1100, height: 620 }, deviceScaleFactor: 1 });
+      await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+      const page = await context.newPage();
+      await page.goto(`${url}/?folder=${encodeURIComponent(path)}`);
+      await page.waitForSelector('.monaco-workbench .statusbar', { timeout: 90_000 });
+      await page.waitForSelector('[id="cinnabar.cinnabar.cinnabar"]', { timeout: 90_000 });
+      return new Window(page, at('work'));
+    },
+    async end() {
+      await browser.close();
+      process.kill(-code.pid, 'SIGTERM');
+      await new Promise((resolve) => code.once('exit', resolve));
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    },
+  };
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}

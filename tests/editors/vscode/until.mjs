@@ -1,0 +1,12 @@
+// Waiting.
+
+/** Until `condition` gives something, which is returned; fails with what it last saw. */
+export async function until(what, condition, ms = 15_000) {
+  const end = Date.now() + ms;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`waited ${ms} ms for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
