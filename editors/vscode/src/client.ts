@@ -8,15 +8,11 @@ import {
   MessageType,
   RevealOutputChannelOn,
   State,
-  type CloseHandlerResult,
   type LanguageClientOptions,
   type Middleware,
   type ShowMessageParams,
-  type WorkDoneProgressBegin,
-  type WorkDoneProgressEnd,
-  type WorkDoneProgressReport,
 } from 'vscode-languageclient/node';
-import type { Fix, Status } from './status';
+import { ofProgress, type Fix, type Status } from './status';
 
 /** Ends of the server that are answered with a new one, within `WINDOW_MS`. */
 const RESTARTS = 3;
@@ -33,10 +29,10 @@ export interface Hooks {
   askedChanged(asked: number): void;
 }
 
-/** One server at a time. */
+/** One server at a time. One that dies is replaced here, not by the library, which gives up if it dies early. */
 export class Client {
   private running: LanguageClient | undefined;
-  /** When the server ended without being asked to; `undefined` until it has once been up. */
+  /** When servers ended without being asked to; `undefined` until one has been up. */
   private ends: number[] | undefined;
   private asked = 0;
 
@@ -47,41 +43,64 @@ export class Client {
 
   async start(program: string, options: Record<string, unknown>): Promise<void> {
     this.ends = undefined;
-    this.log.info(`starting ${program} lsp`, options);
-    const client = new LanguageClient('cinnabar', 'Cinnabar', { command: program, args: ['lsp', '--verbose'] }, this.options(options));
-    client.onNotification('window/showMessage', (params: ShowMessageParams) => this.told(params));
-    client.onDidChangeState(({ newState }) => {
-      if (newState === State.Running && this.running === client) this.up();
-    });
-    this.running = client;
-    this.hooks.statusChanged({ kind: 'loading', detail: 'starting' });
-    try {
-      await client.start();
-    } catch (error) {
-      if (this.running === client) this.fail(`The server cannot be started: ${reason(error)}`, SHOW_LOG);
-    }
+    await this.launch(program, options, 'starting');
   }
 
   async stop(): Promise<void> {
     const client = this.running;
     this.running = undefined;
-    if (!client) return;
     try {
-      await client.dispose(2000);
+      await client?.dispose(2000);
     } catch (error) {
-      // A server that died or never came up cannot say goodbye.
+      // A server that has not come up cannot say goodbye.
       this.log.info(`stopped: ${reason(error)}`);
     }
   }
 
-  private options(initializationOptions: Record<string, unknown>): LanguageClientOptions {
+  private async launch(program: string, options: Record<string, unknown>, detail: string): Promise<void> {
+    this.log.info(`${detail}: ${program} lsp`, options);
+    const ended = (why: string) => {
+      if (this.running !== client) return;
+      this.running = undefined;
+      this.ended(why, () => void this.launch(program, options, 'the server ended and is started again'));
+    };
+    const client: LanguageClient = new Quiet(
+      'cinnabar',
+      'Cinnabar',
+      { command: program, args: ['lsp', '--verbose'] },
+      this.options(options, () => ended('The server ended')),
+    );
+    client.onDidChangeState(({ newState }) => {
+      if (newState !== State.Running || this.running !== client) return;
+      this.ends ??= [];
+      // If it loads a model first, its progress says so next.
+      this.hooks.statusChanged({ kind: 'ready', device: '' });
+    });
+    client.onNotification('window/showMessage', (params: ShowMessageParams) => this.told(params));
+    this.running = client;
+    this.hooks.statusChanged({ kind: 'loading', detail });
+    try {
+      await client.start();
+    } catch (error) {
+      ended(`The server cannot be started: ${reason(error)}`);
+    }
+  }
+
+  private options(initializationOptions: Record<string, unknown>, closed: () => void): LanguageClientOptions {
     return {
       documentSelector: ['file', 'untitled', 'vscode-notebook-cell', 'vscode-vfs'].map((scheme) => ({ scheme })),
       outputChannel: this.log,
       revealOutputChannelOn: RevealOutputChannelOn.Never,
       initializationOptions,
       initializationFailedHandler: () => false,
-      errorHandler: { error: () => ({ action: ErrorAction.Continue, handled: true }), closed: () => this.closed() },
+      errorHandler: {
+        error: () => ({ action: ErrorAction.Continue, handled: true }),
+        closed: () => {
+          // Once the library has put the old connection away.
+          setImmediate(closed);
+          return { action: CloseAction.DoNotRestart, handled: true };
+        },
+      },
       middleware: this.middleware(),
       stdioOptions: {
         stdout: () => undefined,
@@ -102,22 +121,13 @@ export class Client {
           this.hooks.askedChanged(--this.asked);
         }
       },
-      handleWorkDoneProgress: (_token, step, next) => {
-        this.progress(step);
+      handleWorkDoneProgress: (token, step, next) => {
+        const status = ofProgress(step);
+        if (status) this.hooks.statusChanged(status);
         // The status bar shows it; the library only has to forget it.
-        if (step.kind === 'end') next(_token, step);
+        if (step.kind === 'end') next(token, step);
       },
     };
-  }
-
-  private progress(step: WorkDoneProgressBegin | WorkDoneProgressReport | WorkDoneProgressEnd): void {
-    const message = step.message ?? '';
-    if (step.kind !== 'end') {
-      const percentage = step.percentage === undefined ? '' : ` ${step.percentage} %`;
-      this.hooks.statusChanged({ kind: 'loading', detail: `loading the model${percentage} ${message}`.trim() });
-    } else if (message !== 'failed') {
-      this.hooks.statusChanged({ kind: 'ready', device: message });
-    }
   }
 
   private told({ type, message }: ShowMessageParams): void {
@@ -126,23 +136,12 @@ export class Client {
     else void vscode.window.showInformationMessage(message);
   }
 
-  /** The server listens. If it loads a model first, its progress says so next. */
-  private up(): void {
-    this.ends ??= [];
-    this.hooks.statusChanged({ kind: 'ready', device: '' });
-  }
-
-  private closed(): CloseHandlerResult {
-    // start() tells of a server that never came up.
-    if (!this.ends) return { action: CloseAction.DoNotRestart, handled: true };
+  private ended(why: string, again: () => void): void {
+    if (!this.ends) return this.fail(why, SHOW_LOG);
     const now = Date.now();
     this.ends = [...this.ends.filter((end) => now - end < WINDOW_MS), now];
-    if (this.ends.length <= RESTARTS) {
-      this.hooks.statusChanged({ kind: 'loading', detail: 'the server ended and is started again' });
-      return { action: CloseAction.Restart, handled: true };
-    }
+    if (this.ends.length <= RESTARTS) return again();
     this.fail(`The server ended ${this.ends.length} times in ${WINDOW_MS / 60_000} minutes`, RESTART);
-    return { action: CloseAction.DoNotRestart, handled: true };
   }
 
   private fail(message: string, fix: Fix): void {
@@ -151,6 +150,13 @@ export class Client {
       const chosen = [fix, RESTART].find((choice) => choice.title === title);
       if (chosen) void vscode.commands.executeCommand(chosen.command);
     });
+  }
+}
+
+/** Tells its errors to the log alone: what the user has to know is told here. */
+class Quiet extends LanguageClient {
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
   }
 }
 

@@ -33,7 +33,8 @@ export function choices({ status, snooze, language }: Situation): Choice[] {
     choice('gear', 'Settings', 'cinnabar.settings'),
     choice('book', 'Get Started', 'cinnabar.walkthrough'),
   );
-  return list;
+  // A way out of an error stands at the top only.
+  return list.filter((one, at) => list.findIndex(({ command }) => command === one.command) === at);
 }
 
 export async function show(situation: Situation): Promise<void> {
@@ -50,5 +51,8 @@ export async function askForMinutes(): Promise<number | undefined> {
 /** Asks for the program's file and remembers it. */
 export async function locate(): Promise<void> {
   const [file] = (await vscode.window.showOpenDialog({ title: 'Where is the program cinnabar?', openLabel: 'Use It' })) ?? [];
-  if (file) await settings.setPath(file.fsPath);
+  if (!file) return;
+  // The same place again: the program may have been put there meanwhile.
+  if (file.fsPath === settings.path()) await vscode.commands.executeCommand('cinnabar.restart');
+  else await settings.setPath(file.fsPath);
 }

@@ -53,6 +53,20 @@ export function look({ status, asked, snooze, language }: Situation): Look {
   return plain(asked > 0 ? 'sync~spin' : 'ruby', ready);
 }
 
+/** A step of the server's progress, as the protocol has it. */
+export interface Step {
+  kind: 'begin' | 'report' | 'end';
+  message?: string;
+  percentage?: number;
+}
+
+/** What the loading of the model says; nothing where it failed, which a message explains. */
+export function ofProgress({ kind, message = '', percentage }: Step): Status | undefined {
+  if (kind === 'end') return message === 'failed' ? undefined : { kind: 'ready', device: message };
+  const parts = ['loading the model', percentage === undefined ? '' : `${percentage} %`, message];
+  return { kind: 'loading', detail: parts.filter(Boolean).join(' ') };
+}
+
 /** The item in the status bar; a click opens the menu. */
 export class StatusBar {
   private readonly item: vscode.StatusBarItem;

@@ -43,13 +43,19 @@ const SETTINGS = {
 export async function start({ files, program = SCRIPTED, settings = {}, environment = {} }) {
   const folder = mkdtempSync(join(tmpdir(), 'cinnabar-vscode-'));
   const at = (name) => join(folder, name);
-  for (const name of ['user/User', 'work']) mkdirSync(at(name), { recursive: true });
+  for (const name of ['user/User', 'user/Machine', 'work/.vscode']) mkdirSync(at(name), { recursive: true });
   for (const [name, text] of Object.entries(files)) writeFileSync(at(`work/${name}`), text);
   const script = { path: at('script.json'), record: at('record.jsonl') };
   writeFileSync(script.path, '{"rules": []}');
   writeFileSync(script.record, '');
-  const base = { ...SETTINGS, 'cinnabar.path': program, ...settings };
-  writeFileSync(at('user/User/settings.json'), JSON.stringify(base));
+  function configure(more) {
+    const { 'cinnabar.path': path, ...rest } = { 'cinnabar.path': program, ...more };
+    // Where the program lies is a setting of the machine that VS Code runs on.
+    writeFileSync(at('user/Machine/settings.json'), JSON.stringify({ 'cinnabar.path': path }));
+    writeFileSync(at('work/.vscode/settings.json'), JSON.stringify(rest));
+  }
+  writeFileSync(at('user/User/settings.json'), JSON.stringify({ ...SETTINGS, ...settings }));
+  configure({});
   if (program === SCRIPTED) chmodSync(program, 0o755);
 
   const port = await freePort();
@@ -78,8 +84,8 @@ export async function start({ files, program = SCRIPTED, settings = {}, environm
   });
   return {
     folder: at('work'),
-    /** Changes the user's settings, as another window would. */
-    configure: (more) => writeFileSync(at('user/User/settings.json'), JSON.stringify({ ...base, ...more })),
+    /** Sets the program's path, if it is given, and the folder's settings. */
+    configure,
     /** What the scripted server answers from now on. */
     script: (value) => writeFileSync(script.path, JSON.stringify(value)),
     /** What the scripted server saw. */
@@ -92,6 +98,7 @@ export async function start({ files, program = SCRIPTED, settings = {}, environm
       await page.goto(`${url}/?folder=${encodeURIComponent(path)}`);
       await page.waitForSelector('.monaco-workbench .statusbar', { timeout: 90_000 });
       await page.waitForSelector('[id="cinnabar.cinnabar.cinnabar"]', { timeout: 90_000 });
+      page.setDefaultTimeout(15_000);
       return new Window(page, at('work'));
     },
     async end() {

@@ -14,8 +14,7 @@ export class Window {
   async open(name, line, column) {
     await this.page.keyboard.press('Control+p');
     await this.fill(name);
-    await this.page.waitForSelector(`.quick-input-list [role=option][aria-label^="${name}"]`);
-    await this.page.keyboard.press('Enter');
+    await this.page.locator(`.quick-input-list [role=option][aria-label^="${name}"]`).first().click();
     await this.page.waitForSelector(`.tab.active[data-resource-name="${name}"]`);
     await this.page.waitForSelector('.editor-instance .monaco-editor .view-line');
     await this.goTo(line, column);
@@ -41,13 +40,25 @@ export class Window {
 
   /** Chooses an entry of the open list. */
   async pick(label) {
-    await this.page.locator('.quick-input-list [role=option]', { hasText: label }).first().click();
+    await this.page.locator('.quick-input-list [role=option] .label-name', { hasText: exactly(label) }).click();
   }
 
   async fill(text) {
-    const input = this.page.locator('.quick-input-widget:visible .quick-input-filter input');
-    await input.waitFor();
-    await input.fill(text);
+    await this.input().waitFor();
+    await this.input().fill(text);
+  }
+
+  /** Chooses a file in the dialog that is being opened. */
+  async choose(path) {
+    await until('the dialog', async () => (await this.input().inputValue()).startsWith('/'));
+    await this.fill(path);
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    await this.page.locator(`.quick-input-list [role=option][aria-label^="${name}"]`).waitFor();
+    await this.press('Enter');
+  }
+
+  input() {
+    return this.page.locator('.quick-input-widget:visible .quick-input-filter input');
   }
 
   async type(text) {
@@ -115,6 +126,10 @@ export class Window {
     }
     await this.page.locator('.editor-instance .monaco-editor').first().click({ position: { x: 300, y: 300 } });
   }
+}
+
+function exactly(text) {
+  return new RegExp(`^\\s*${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}\\s*$`);
 }
 
 /** Runs in the page. */

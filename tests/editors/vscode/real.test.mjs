@@ -1,0 +1,105 @@
+// The real program with the real model behind the real editor.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { after, before, test } from 'node:test';
+import { start } from './stage.mjs';
+import { until } from './until.mjs';
+
+const at = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+const PROGRAM =
+  process.env.CINNABAR_BINARY ?? ['target/release/cinnabar', 'target/debug/cinnabar'].map(at).find(existsSync);
+
+const PYTHON = 'def add(a, b):\n    ';
+const RUST = '/// The larger of two numbers.\nfn larger(a: i32, b: i32) -> i32 {\n    \n}\n';
+
+let stage;
+let window;
+
+before(async () => {
+  assert.ok(PROGRAM, 'build cinnabar first, or set CINNABAR_BINARY');
+  stage = await start({
+    program: PROGRAM,
+    files: {
+      'add.py': PYTHON,
+      'rest.py': PYTHON,
+      'larger.rs': RUST,
+      'crlf.py': '# größe 日本 🦀\r\ndef add(a, b):\r\n    ',
+      'tabs.go': 'package p\n\nfunc add(a, b int) int {\n\t\n}\n',
+    },
+    // A debug build on a busy machine is slow; what is tested is the text, not the time.
+    settings: { 'cinnabar.deadlineMs': 20_000 },
+  });
+  window = await stage.window();
+});
+after(() => stage?.end());
+
+/** Ghost text, once it is there and stays the same. */
+async function ghost() {
+  await until('ghost text', () => window.ghost(), 25_000);
+  let last;
+  return until('it to settle', async () => {
+    const now = await window.ghost();
+    const settled = now !== '' && now === last;
+    last = now;
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    return settled && now;
+  });
+}
+
+test('the status names the model and the device', async () => {
+  await window.expectStatus(/ready, .*135M/, 60_000);
+});
+
+test('the model completes a function, and Tab takes it', async () => {
+  await window.open('add.py', 2, 5);
+  await window.type('return ');
+  const text = await ghost();
+  assert.match(text, /a \+ b/);
+  await window.press('Tab');
+  assert.ok((await window.save('add.py')).startsWith(`${PYTHON}return ${text.split('\n')[0]}`));
+});
+
+test('typing through keeps the rest, a word and a line can be taken', async () => {
+  await window.open('rest.py', 2, 5);
+  await window.type('return ');
+  const text = await ghost();
+  await window.type(text[0]);
+  await window.expectGhost(text.slice(1));
+  await window.press('Control+ArrowRight');
+  const rest = await ghost();
+  assert.ok(text.endsWith(rest) && rest.length < text.length - 1);
+  await window.press('Alt+Enter');
+  assert.equal((await window.save('rest.py')).split('\n')[1], `    return ${text.split('\n')[0]}`);
+});
+
+test('what stands behind the cursor is not repeated', async () => {
+  await window.open('larger.rs', 3, 5);
+  await window.type('if a > b ');
+  await ghost();
+  await window.press('Tab');
+  const saved = await window.save('larger.rs');
+  assert.match(saved, /if a > b \{/);
+  const count = (character) => saved.split(character).length;
+  assert.equal(count('{'), count('}'));
+});
+
+test('CRLF and characters outside ASCII', async () => {
+  await window.open('crlf.py', 3, 5);
+  await window.type('s = "ß🎉"; return ');
+  await ghost();
+  await window.press('Tab');
+  const saved = await window.save('crlf.py');
+  assert.match(saved, /^# größe 日本 🦀\r\ndef add\(a, b\):\r\n {4}s = "ß🎉"; return \S/);
+  assert.doesNotMatch(saved, /[^\r]\n|\r[^\n]/);
+});
+
+test('tabs stay tabs', async () => {
+  await window.open('tabs.go', 4, 1);
+  await window.press('End');
+  await window.type('return ');
+  await ghost();
+  await window.press('Tab');
+  const [, , , line] = (await window.save('tabs.go')).split('\n');
+  assert.match(line, /^\treturn a \+ b/);
+});
