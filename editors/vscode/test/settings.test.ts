@@ -26,6 +26,13 @@ test("the manifest has the server's settings, as they are defined", () => {
   for (const key of Object.keys(schema.properties)) assert.ok(ids.includes(`cinnabar.${key}`), key);
 });
 
+test('the definition has the keys that the server reads', () => {
+  const source = readFileSync('../../server/src/settings.rs', 'utf8');
+  const [, body = ''] = /fn read\((.*?)\n}/s.exec(source) ?? [];
+  const keys = [...body.matchAll(/^ +"(\w+)" =>/gm)].map(([, key]) => key);
+  assert.deepEqual(Object.keys(schema.properties).sort(), keys.sort());
+});
+
 test('what is declared can be done: commands, and keys for commands', () => {
   const source = readFileSync('src/extension.ts', 'utf8');
   for (const { command } of manifest.contributes.commands) {

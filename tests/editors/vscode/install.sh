@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the VS Code lane needs into target/editors/vscode: Node 24, VS Code in the browser (code-server),
-# playwright-core, and the extension's own packages. Chromium and two headers come from Debian. A second run does nothing.
+# Installs what the VS Code lane needs into target/editors/vscode: Node 24, VS Code for the browser (code-server) and
+# playwright-core. Chromium and two headers come from Debian. A second run does nothing.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../../.." && pwd)
@@ -38,7 +38,3 @@ if [[ ! -f $home/code/installed-$code_server ]]; then
         "code-server@$code_server"
     touch "$home/code/installed-$code_server"
 fi
-
-# The extension is built with the lane's Node too: packaging it needs 22 or newer.
-cd "$root/editors/vscode"
-if [[ -f package-lock.json ]]; then npm ci --no-audit --no-fund --no-progress; fi

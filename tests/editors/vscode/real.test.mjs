@@ -1,14 +1,9 @@
 // The real program with the real model behind the real editor.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
+import { real } from './program.mjs';
 import { start } from './stage.mjs';
 import { until } from './until.mjs';
-
-const at = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
-const PROGRAM =
-  process.env.CINNABAR_BINARY ?? ['target/release/cinnabar', 'target/debug/cinnabar'].map(at).find(existsSync);
 
 const PYTHON = 'def add(a, b):\n    ';
 const RUST = '/// The larger of two numbers.\nfn larger(a: i32, b: i32) -> i32 {\n    \n}\n';
@@ -17,9 +12,8 @@ let stage;
 let window;
 
 before(async () => {
-  assert.ok(PROGRAM, 'build cinnabar first, or set CINNABAR_BINARY');
   stage = await start({
-    program: PROGRAM,
+    ...real(),
     files: {
       'add.py': PYTHON,
       'rest.py': PYTHON,

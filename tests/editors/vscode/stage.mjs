@@ -51,7 +51,7 @@ export async function start({ files, program = SCRIPTED, settings = {}, environm
   function configure(more) {
     const { 'cinnabar.path': path, ...rest } = { 'cinnabar.path': program, ...more };
     // Where the program lies is a setting of the machine that VS Code runs on.
-    writeFileSync(at('user/Machine/settings.json'), JSON.stringify({ 'cinnabar.path': path }));
+    writeFileSync(at('user/Machine/settings.json'), JSON.stringify(path === '' ? {} : { 'cinnabar.path': path }));
     writeFileSync(at('work/.vscode/settings.json'), JSON.stringify(rest));
   }
   writeFileSync(at('user/User/settings.json'), JSON.stringify({ ...SETTINGS, ...settings }));
