@@ -23,6 +23,7 @@ before(async () => {
     'line.rs': RUST,
     'through.rs': RUST,
     'dismiss.rs': RUST,
+    'next.rs': RUST,
     'cancel.rs': RUST,
     'unicode.rs': '// größe 日本 🦀\nlet a = "";\n',
     'crlf.py': 'def f():\r\n    pass\r\n',
@@ -100,6 +101,19 @@ test('Escape dismisses, and asking brings it back', async () => {
   assert.equal(stage.events().findLast(({ event }) => event === 'request').trigger, 1);
   await window.press('Escape');
   assert.equal(await window.save('dismiss.rs'), withLines('    let total'));
+});
+
+test('the next suggestion and the one before', async () => {
+  await write('next.rs', 'let two', [{ after: 'let two', insert: ' = 1 + 1;', other: ' = 2;' }]);
+  await window.expectGhost(' = 1 + 1;');
+  await window.press('Alt+]');
+  await window.expectGhost(' = 2;');
+  await window.press('Alt+[');
+  await window.expectGhost(' = 1 + 1;');
+  await window.press('Alt+]');
+  await window.expectGhost(' = 2;');
+  await window.press('Tab');
+  assert.equal(await window.save('next.rs'), withLines('    let two = 2;'));
 });
 
 test('typing on cancels what is being computed', async () => {

@@ -2,7 +2,7 @@
 // the VS Code of the lane as `code`. With CINNABAR_BIN the program is not built.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { at } from './program.mjs';
@@ -37,3 +37,6 @@ for (const step of steps) {
   const { status } = spawnSync('bash', ['-e', '-c', step], { cwd: at('.'), env, stdio: 'inherit' });
   assert.equal(status, 0, step);
 }
+
+const size = statSync(at('editors/vscode/cinnabar.vsix')).size;
+assert.ok(size < 1_000_000, `the extension has ${size} bytes`);

@@ -164,6 +164,17 @@ test('a program that is no server is an error that leads to the log', async () =
   await window.expectStatus(/ready/);
 });
 
+test('the log and the walkthrough open', async () => {
+  await window.command('Cinnabar: Show Log');
+  await window.page.getByText('the server ended and is started again').first().waitFor();
+  await window.press('Control+j');
+  await window.command('Cinnabar: Get Started');
+  await window.page.getByText('Get started with Cinnabar').first().waitFor();
+  for (const step of ['The program', 'Type, and take what fits', 'Quiet, when you want it']) {
+    await window.page.locator('.getting-started-step', { hasText: step }).first().waitFor();
+  }
+});
+
 test('two windows have a server each and do not disturb one another', async () => {
   const other = await stage.window();
   await other.open('b.rs', 1, 1);

@@ -17,6 +17,9 @@ before(async () => {
     files: {
       'add.py': PYTHON,
       'rest.py': PYTHON,
+      'again.py': PYTHON,
+      'one.py': PYTHON,
+      'other.py': PYTHON,
       'larger.rs': RUST,
       'crlf.py': '# größe 日本 🦀\r\ndef add(a, b):\r\n    ',
       'tabs.go': 'package p\n\nfunc add(a, b int) int {\n\t\n}\n',
@@ -26,14 +29,15 @@ before(async () => {
   });
   window = await stage.window();
 });
+// The last test ends it too.
 after(() => stage?.end());
 
 /** Ghost text, once it is there and stays the same. */
-async function ghost() {
-  await until('ghost text', () => window.ghost(), 25_000);
+async function ghost(at = window) {
+  await until('ghost text', () => at.ghost(), 25_000);
   let last;
   return until('it to settle', async () => {
-    const now = await window.ghost();
+    const now = await at.ghost();
     const settled = now !== '' && now === last;
     last = now;
     await new Promise((resolve) => setTimeout(resolve, 150));
@@ -96,4 +100,39 @@ test('tabs stay tabs', async () => {
   await window.press('Tab');
   const [, , , line] = (await window.save('tabs.go')).split('\n');
   assert.match(line, /^\treturn \S/);
+});
+
+test('a model that is not there is an error; the right one mends it', async () => {
+  stage.configure({ 'cinnabar.model': '/nowhere/model.gguf' });
+  await window.expectStatus(/cannot complete:.*\/nowhere\/model\.gguf/s);
+  stage.configure({});
+  await window.expectStatus(/ready, .*135M/, 60_000);
+});
+
+test('a killed program is started again and completes', async () => {
+  const [before, ...more] = stage.processes('cinnabar');
+  assert.deepEqual(more, []);
+  process.kill(before, 'SIGKILL');
+  await until('another program', () => stage.processes('cinnabar').some((pid) => pid !== before));
+  await window.expectStatus(/ready, .*135M/, 60_000);
+  await window.open('again.py', 2, 5);
+  await window.type('return ');
+  assert.match(await ghost(), /a \+ b/);
+});
+
+test('two windows at once, and no program outlives VS Code', async () => {
+  const other = await stage.window();
+  await other.open('other.py', 2, 5);
+  await other.expectStatus(/ready, .*135M/, 60_000);
+  await window.open('one.py', 2, 5);
+  await Promise.all([window.type('return '), other.type('return ')]);
+  for (const each of [window, other]) {
+    assert.match(await ghost(each), /a \+ b/);
+    await each.press('Tab');
+  }
+  assert.match(await window.save('one.py'), /return a \+ b/);
+  assert.match(await other.save('other.py'), /return a \+ b/);
+  assert.equal(stage.processes('cinnabar').length, 2);
+  await stage.end();
+  await until('the end of both programs', () => stage.processes('cinnabar').length === 0, 5000);
 });

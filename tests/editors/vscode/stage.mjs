@@ -1,10 +1,10 @@
 // The stage: VS Code with the extension installed, a browser before it, and hands on the keyboard.
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Window } from './window.mjs';
 import { until } from './until.mjs';
@@ -90,6 +90,8 @@ export async function start({ files, program = SCRIPTED, settings = {}, environm
     script: (value) => writeFileSync(script.path, JSON.stringify(value)),
     /** What the scripted server saw. */
     events: () => readFileSync(script.record, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line)),
+    /** The processes that VS Code has started of a program. */
+    processes: (name) => readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && runs(pid, name, script.record)).map(Number),
     /** A window on the folder, or on another one. */
     async window(path = at('work')) {
       const context = await browser.newContext({ viewport: { width: 1100, height: 620 }, deviceScaleFactor: 1 });
@@ -102,12 +104,24 @@ export async function start({ files, program = SCRIPTED, settings = {}, environm
       return new Window(page, at('work'));
     },
     async end() {
+      if (code.exitCode !== null || code.signalCode !== null) return;
       await browser.close();
       process.kill(-code.pid, 'SIGTERM');
       await new Promise((resolve) => code.once('exit', resolve));
       rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
     },
   };
+}
+
+/** Whether a process is one of a program, and of this stage: its environment tells. */
+function runs(pid, name, mark) {
+  try {
+    const [command] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return basename(command) === name && readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`CINNABAR_RECORD=${mark}`);
+  } catch {
+    // It has ended meanwhile.
+    return false;
+  }
 }
 
 function freePort() {
