@@ -1,4 +1,5 @@
 // The stage: VS Code with the extension installed, a browser before it, and hands on the keyboard.
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -82,6 +83,7 @@ export async function start({ files, program = SCRIPTED, settings = {}, environm
       ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
     ],
   });
+  const events = () => readFileSync(script.record, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
   return {
     folder: at('work'),
     /** Sets the program's path, if it is given, and the folder's settings. */
@@ -89,7 +91,16 @@ export async function start({ files, program = SCRIPTED, settings = {}, environm
     /** What the scripted server answers from now on. */
     script: (value) => writeFileSync(script.path, JSON.stringify(value)),
     /** What the scripted server saw. */
-    events: () => readFileSync(script.record, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line)),
+    events,
+    /** Saves a window's file and gives its text; what the scripted server has of it must be the same. */
+    async saved(window, name) {
+      const saves = () => events().filter(({ event, uri }) => event === 'save' && uri.endsWith(`/${name}`));
+      const before = saves().length;
+      const text = await window.save(name);
+      await until('the server to hear of it', () => saves().length > before);
+      assert.ok(saves().at(-1).same, 'the mirror differs');
+      return text;
+    },
     /** The processes that VS Code has started of a program. */
     processes: (name) => readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && runs(pid, name, script.record)).map(Number),
     /** A window on the folder, or on another one. */

@@ -54,7 +54,12 @@ export class Window {
     await this.fill(path);
     const name = path.slice(path.lastIndexOf('/') + 1);
     await this.page.locator(`.quick-input-list [role=option][aria-label^="${name}"]`).waitFor();
-    await this.press('Enter');
+    // The dialog takes Enter only when it has looked the file up.
+    await until('the dialog to close', async () => {
+      await this.press('Enter');
+      await this.page.waitForTimeout(300);
+      return (await this.input().count()) === 0;
+    });
   }
 
   input() {
@@ -96,6 +101,12 @@ export class Window {
     await this.page.keyboard.press('Control+s');
     await this.page.waitForSelector('.tab.active:not(.dirty)');
     return readFileSync(join(this.folder, name), 'utf8');
+  }
+
+  /** Text anywhere in the window. */
+  async expectText(text) {
+    const all = () => document.body.innerText.replaceAll('\u00a0', ' ');
+    await until(`the text ${text}`, async () => (await this.page.evaluate(all)).includes(text));
   }
 
   /** What the status bar says of Cinnabar, as a screen reader would. */
