@@ -110,10 +110,10 @@ test('a model that is not there is an error; the right one mends it', async () =
 });
 
 test('a killed program is started again and completes', async () => {
-  const [before, ...more] = stage.processes('cinnabar');
+  const [before, ...more] = stage.servers();
   assert.deepEqual(more, []);
   process.kill(before, 'SIGKILL');
-  await until('another program', () => stage.processes('cinnabar').some((pid) => pid !== before));
+  await until('another program', () => stage.servers().some((pid) => pid !== before));
   await window.expectStatus(/ready, .*135M/, 60_000);
   await window.open('again.py', 2, 5);
   await window.type('return ');
@@ -132,7 +132,7 @@ test('two windows at once, and no program outlives VS Code', async () => {
   }
   assert.match(await window.save('one.py'), /return \S.*\bb/);
   assert.match(await other.save('other.py'), /return \S.*\bb/);
-  assert.equal(stage.processes('cinnabar').length, 2);
+  assert.equal(stage.servers().length, 2);
   await stage.end();
-  await until('the end of both programs', () => stage.processes('cinnabar').length === 0, 5000);
+  await until('the end of both programs', () => stage.servers().length === 0, 5000);
 });

@@ -69,7 +69,7 @@ export async function start({ files, program = SCRIPTED, settings = {}, environm
       ...['--disable-telemetry', '--disable-update-check', '--disable-workspace-trust', '--disable-getting-started-override'],
     ],
     {
-      env: { ...process.env, CINNABAR_SCRIPT: script.path, CINNABAR_RECORD: script.record, ...environment },
+      env: { ...process.env, CINNABAR_MODEL: undefined, CINNABAR_SCRIPT: script.path, CINNABAR_RECORD: script.record, ...environment },
       stdio: ['ignore', 'ignore', 'inherit'],
       detached: true,
     },
@@ -101,8 +101,11 @@ export async function start({ files, program = SCRIPTED, settings = {}, environm
       assert.ok(saves().at(-1).same, 'the mirror differs');
       return text;
     },
-    /** The processes that VS Code has started of a program. */
-    processes: (name) => readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && runs(pid, name, script.record)).map(Number),
+    /** The servers that run. */
+    servers() {
+      const name = basename(program || 'cinnabar');
+      return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && runs(pid, name, script.record)).map(Number);
+    },
     /** A window on the folder, or on another one. */
     async window(path = at('work')) {
       const context = await browser.newContext({ viewport: { width: 1100, height: 620 }, deviceScaleFactor: 1 });

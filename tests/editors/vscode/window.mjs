@@ -50,15 +50,14 @@ export class Window {
 
   /** Chooses a file in the dialog that is being opened. */
   async choose(path) {
-    await until('the dialog', async () => (await this.input().inputValue()).startsWith('/'));
-    await this.fill(path);
-    const name = path.slice(path.lastIndexOf('/') + 1);
-    await this.page.locator(`.quick-input-list [role=option][aria-label^="${name}"]`).waitFor();
-    // The dialog takes Enter only when it has looked the file up.
+    await this.input().waitFor();
+    // The dialog puts its own folder into the field when it has listed it, and takes Enter when it has looked a file up.
     await until('the dialog to close', async () => {
-      await this.press('Enter');
+      if ((await this.input().count()) === 0) return true;
+      if ((await this.input().inputValue()) === path) await this.press('Enter');
+      else await this.fill(path);
       await this.page.waitForTimeout(300);
-      return (await this.input().count()) === 0;
+      return false;
     });
   }
 
@@ -132,10 +131,8 @@ export class Window {
 
   /** Closes what lies over the editor. */
   async clear() {
-    for (const close of await this.page.locator('.notification-toast .codicon-notifications-clear').all()) {
-      await close.click();
-    }
-    await this.page.locator('.editor-instance .monaco-editor').first().click({ position: { x: 300, y: 300 } });
+    await this.command('Notifications: Clear All Notifications');
+    await this.page.locator('.notification-toast').first().waitFor({ state: 'detached' });
   }
 }
 
