@@ -16,7 +16,7 @@ local function built_here()
   end
 end
 
---- The program's path, or nil and what to do about it.
+--- The program's path, or nil and what is wrong.
 ---@return string?, string?
 function M.find()
   local set = options.current.path
@@ -25,7 +25,7 @@ function M.find()
     if path ~= '' then
       return path
     end
-    return nil, ('Cinnabar: `path = %q` is no program. Correct it in require("cinnabar").setup'):format(set)
+    return nil, ('the option "path" is no program: %s'):format(set)
   end
   local found = vim.fn.exepath 'cinnabar'
   if found ~= '' then
@@ -35,9 +35,7 @@ function M.find()
   if built then
     return built
   end
-  return nil,
-    'Cinnabar: the program `cinnabar` is not on PATH. Install it, or name it with '
-      .. 'require("cinnabar").setup { path = "/where/it/is/cinnabar" }'
+  return nil, 'the program "cinnabar" is not on PATH'
 end
 
 return M

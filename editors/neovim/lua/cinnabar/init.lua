@@ -9,6 +9,7 @@ local suggestion = require 'cinnabar.suggestion'
 local M = {}
 
 local enabled = true
+local is_set_up = false
 
 local function ui()
   return require(options.native() and 'cinnabar.native' or 'cinnabar.ghost')
@@ -32,9 +33,10 @@ function M.setup(given)
   end
   local wrong = options.set(given)
   if #wrong > 0 then
-    vim.notify('Cinnabar: ' .. table.concat(wrong, '; ') .. '. The defaults are used', vim.log.levels.ERROR)
+    -- The defaults are used instead.
+    vim.notify(('Cinnabar: %s; see :help cinnabar-options'):format(table.concat(wrong, '; ')), vim.log.levels.WARN)
   end
-  enabled = options.current.enabled
+  enabled, is_set_up = options.current.enabled, true
   local ghost = vim.fn.hlexists 'ComplHint' == 1 and 'ComplHint' or 'NonText'
   vim.api.nvim_set_hl(0, 'CinnabarGhost', { link = ghost, default = true })
   require('cinnabar.keys').map()
@@ -77,6 +79,9 @@ end
 ---@param filter? { bufnr: integer }
 function M.enable(on, filter)
   on = on ~= false
+  if not is_set_up then
+    M.setup()
+  end
   if filter and filter.bufnr then
     local buf = filter.bufnr == 0 and vim.api.nvim_get_current_buf() or filter.bufnr
     vim.b[buf].cinnabar = on

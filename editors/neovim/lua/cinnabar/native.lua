@@ -36,6 +36,9 @@ function M.attach(buf)
       end
     end,
   })
+  if vim.api.nvim_get_current_buf() == buf and vim.api.nvim_get_mode().mode:sub(1, 1) == 'i' then
+    M.ask(buf)
+  end
 end
 
 --- Stops suggesting in a buffer.

@@ -24,9 +24,11 @@ function M.clients(filter)
   return vim.lsp.get_clients(vim.tbl_extend('force', { name = NAME }, filter or {}))
 end
 
-local function tell(message, level)
+-- Neovim waits for a key if a message is an error, follows another one, or is longer than the screen is wide.
+local function tell(message)
   vim.schedule(function()
-    vim.notify(message, level or vim.log.levels.ERROR)
+    vim.cmd.redraw()
+    vim.notify('Cinnabar: ' .. message, vim.log.levels.WARN)
   end)
 end
 
@@ -83,10 +85,10 @@ local function died(code, signal)
   local how = signal ~= 0 and ('was ended by signal %d'):format(signal) or ('ended with code %d'):format(code)
   if #deaths > N_RESTARTS then
     status.failed(('the server %s'):format(how))
-    tell(('Cinnabar: the server %s. See :Cinnabar log, then :Cinnabar restart'):format(how))
+    tell(('the server %s; :Cinnabar log, :Cinnabar restart'):format(how))
     return
   end
-  tell(('Cinnabar: the server %s and is started again'):format(how), vim.log.levels.WARN)
+  tell(('the server %s and is started again'):format(how))
   vim.defer_fn(M.attach, 500)
 end
 
@@ -94,13 +96,14 @@ end
 local function start(dispatchers)
   local path, problem = binary.find()
   if not path then
-    error(problem, 0)
+    error('Cinnabar: ' .. problem, 0)
   end
   local on_exit, on_notification = dispatchers.on_exit, dispatchers.notification
   local rpc
   dispatchers = vim.tbl_extend('force', dispatchers, {
     on_exit = function(code, signal)
-      on_exit(code, signal)
+      -- As if all were well: Neovim would tell it a second time, in a message that waits for a key.
+      on_exit(0, 0)
       vim.schedule(function()
         status.stopped()
         if not stopping and vim.v.exiting == vim.NIL then
@@ -132,18 +135,14 @@ local function config()
   return {
     name = NAME,
     cmd = start,
+    on_init = status.answers,
     capabilities = capabilities,
     init_options = next(options.current.settings) and options.current.settings or vim.empty_dict(),
     -- One server, hence one model, for all projects of this Neovim.
     reuse_client = function(client)
-      return client.name == NAME and not M.is_stopped(client)
+      return client.name == NAME and not client.rpc.is_closing()
     end,
   }
-end
-
----@param client vim.lsp.Client
-function M.is_stopped(client)
-  return client.rpc.is_closing()
 end
 
 --- Whether the server may see a buffer. Tells once that the program is missing.
@@ -156,7 +155,7 @@ local function wanted(buf)
     status.failed(problem)
     if not missing_told then
       missing_told = true
-      tell(problem .. '. :checkhealth cinnabar tells more')
+      tell(problem .. '; see :checkhealth cinnabar')
     end
   end
   return path ~= nil

@@ -25,8 +25,17 @@ local function changed()
   end)
 end
 
+-- What is loaded until the server has answered for the first time.
+local STARTING = 'starting'
+
 function M.started()
-  running, error_message, n_asked, loading = true, nil, 0, {}
+  running, error_message, n_asked = true, nil, 0
+  loading = { [STARTING] = 'starting the server' }
+  changed()
+end
+
+function M.answers()
+  loading[STARTING] = nil
   changed()
 end
 
