@@ -37,12 +37,12 @@ def editor(name):
 
 @pytest.fixture(scope="session")
 def cinnabar():
-    """The program under test: CINNABAR, or the one built last in this checkout."""
+    """The program under test: CINNABAR_BIN, or the one built last in this checkout."""
     built = [REPOSITORY / "target" / profile / "cinnabar" for profile in ("release", "debug")]
     built = sorted((path for path in built if path.exists()), key=lambda path: -path.stat().st_mtime)
-    path = os.environ.get("CINNABAR") or (built and built[0])
+    path = os.environ.get("CINNABAR_BIN") or (built and built[0])
     if not path or not Path(path).exists():
-        pytest.fail("there is no program to test: run `cargo build --release`, or set CINNABAR to its path")
+        pytest.fail("there is no program to test: run `cargo build --release`, or set CINNABAR_BIN to its path")
     return Path(path).resolve()
 
 

@@ -100,7 +100,7 @@ def answer(request, text, offset, rule, rest):
         word = word[len(word.rstrip("abcdefghijklmnopqrstuvwxyz_")) :]
         span["start"] = to_position(text, offset - len(word))
         edit = {"range": span, "newText": word + rest}
-        label = (word + rest).split("\n")[0]
+        label = (word + rest).strip().split("\n")[0].strip()
         items = [{"label": label, "kind": 1, "filterText": label, "sortText": "\x01", "textEdit": edit}]
     listed = {"items": items} | ({} if "inline" in request["method"] else {"isIncomplete": True})
     send(id=request["id"], result=listed)
