@@ -18,10 +18,18 @@ def pytest_configure(config):
     """Installs the editors, once for all runs; prints what cannot be had."""
     script = Path(__file__).with_name("install-editors.sh")
     done = subprocess.run(["sh", str(script)], capture_output=True, text=True, check=True)
+    config.addinivalue_line("markers", "once: of the Neovims, only in two that stand for all")
     config.stash[REPORT] = done.stdout.splitlines()
 
 
 REPORT = pytest.StashKey()
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what is marked `once` where it would be done again."""
+    again = [item for item in items if item.get_closest_marker("once") and item.callspec.params["neovim"] in NEOVIMS[1::2]]
+    config.hook.pytest_deselected(items=again)
+    items[:] = [item for item in items if item not in again]
 
 
 def pytest_report_header(config):
@@ -46,7 +54,8 @@ def cinnabar():
     return Path(path).resolve()
 
 
-# Every Neovim, and who draws the ghost text in it.
+# Every Neovim, and who draws the ghost text in it. The first and the third take all tests, the others those that are not
+# marked `once`: what these do is the same code there.
 NEOVIMS = [("nvim-0.12", "native"), ("nvim-0.12", "plugin"), ("nvim-0.11", "plugin"), ("nvim-0.10", "plugin")]
 
 

@@ -34,11 +34,11 @@ class Neovim:
         start = [shutil.which("env"), "-i", *(f"{name}={value}" for name, value in own.items())]
         self.nvim = pynvim.attach("child", argv=[*start, str(program), "--embed", "--headless", "-n", *arguments])
         self.nvim.ui_attach(120, 24, rgb=True)
-        wait_for("end of the start", lambda: self.nvim.vvars["vim_did_enter"], 30)
         # A Neovim that waits for the user, at a long message for instance, answers no requests.
         self.guard = threading.Timer(LONGEST_S, os.kill, (self.nvim.funcs.getpid(), signal.SIGKILL))
         self.guard.daemon = True
         self.guard.start()
+        wait_for("end of the start", lambda: self.nvim.vvars["vim_did_enter"], 30)
 
     def close(self):
         self.guard.cancel()

@@ -32,7 +32,7 @@ class Terminal:
         self.run("send-keys", *keys)
 
     def screen(self, colours=False):
-        return self.run("capture-pane", "-p", *(["-e"] if colours else []))
+        return self.run("capture-pane", "-p", *(["-e", "-N"] if colours else []))
 
     def sees(self, text, seconds=20):
         return wait_for(lambda: f"{text!r} in\n{self.screen()}", lambda: text in self.screen(), seconds)

@@ -50,6 +50,9 @@ def test_neovim_with_its_own_package_manager(tmp_path, cinnabar):
         subprocess.run(["git", *command], cwd=checkout, check=True)
     (tmp_path / ".config/nvim").mkdir(parents=True)
     (tmp_path / ".config/nvim/init.lua").write_text(snippet)
+    # The first start installs, and says so in messages that wait for a key.
+    environment = {"HOME": str(tmp_path), "PATH": path}
+    subprocess.run([editor("nvim-0.12"), "--headless", "+qa"], check=True, timeout=60, env=environment)
     check_neovim("nvim-0.12", tmp_path, path)
 
 

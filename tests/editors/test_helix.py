@@ -19,7 +19,7 @@ CALL = {"after": "x = ", "insert": "price * tax"}
 class Helix(Terminal):
     """Helix on one file."""
 
-    def __init__(self, file, home, command, arguments, config=None):
+    def __init__(self, file, home, command, arguments, config=None, size=(100, 24)):
         (home / ".config/helix").mkdir(parents=True, exist_ok=True)
         languages = (REPOSITORY / "editors/helix/languages.toml").read_text()
         # Only Cinnabar: other servers may or may not be installed.
@@ -33,7 +33,7 @@ class Helix(Terminal):
         (home / ".config/helix/languages.toml").write_text(kept + rest)
         guide = (REPOSITORY / "editors/helix/README.md").read_text()
         (home / ".config/helix/config.toml").write_text(guide.split("config.toml`:\n```toml\n")[1].split("```")[0])
-        super().__init__(editor("tmux"), [editor("hx"), file], home, home)
+        super().__init__(editor("tmux"), [editor("hx"), file], home, home, *size)
         self.file = file
         self.sees("NOR")
 

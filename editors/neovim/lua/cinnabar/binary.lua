@@ -25,7 +25,7 @@ function M.find()
     if path ~= '' then
       return path
     end
-    return nil, ('the option "path" is no program: %s'):format(set)
+    return nil, 'the option "path" names no program'
   end
   local found = vim.fn.exepath 'cinnabar'
   if found ~= '' then

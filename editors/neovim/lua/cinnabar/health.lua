@@ -12,7 +12,8 @@ local function check_program()
   health.start 'Program'
   local path, problem = require('cinnabar.binary').find()
   if not path then
-    health.error(problem, {
+    local set = require('cinnabar.options').current.path
+    health.error(problem .. (set and ': ' .. set or ''), {
       'Build or install Cinnabar as its README says',
       'Or name the program: require("cinnabar").setup { path = "/where/it/is/cinnabar" }',
     })
