@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Writes languages.toml: Cinnabar beside the language servers that Helix starts anyway.
+
+    editors/helix/languages.py [HX] > editors/helix/languages.toml
+
+A language's list of servers replaces the built-in one, so the built-in ones are asked of the program HX ("hx").
+"""
+
+import re
+import subprocess
+import sys
+
+LANGUAGES = "python rust typescript tsx javascript go c cpp java lua bash html css json toml yaml".split()
+
+HEAD = """\
+# Cinnabar in Helix: append this to ~/.config/helix/languages.toml.
+# Written by editors/helix/languages.py. A language needs its other servers named again; leave out what you do not use.
+
+[language-server.cinnabar]
+command = "cinnabar"
+args = ["lsp"]
+"""
+
+
+def servers(hx, language):
+    report = subprocess.run([hx, "--health", language], capture_output=True, text=True, check=True).stdout
+    report = re.sub(r"\x1b\[[0-9;]*m", "", report)
+    configured = report.split("Configured language servers:")[1].split("Configured debug adapter")[0]
+    names = re.findall(r"^\s+\S\s+([\w-]+): ", configured, re.MULTILINE)
+    return [name for name in names if name != "cinnabar"]
+
+
+def main():
+    hx = sys.argv[1] if len(sys.argv) > 1 else "hx"
+    print(HEAD, end="")
+    for language in LANGUAGES:
+        listed = [f'"{name}"' for name in servers(hx, language)]
+        listed.append('{ name = "cinnabar", only-features = ["completion"] }')
+        print(f'\n[[language]]\nname = "{language}"\nlanguage-servers = [{", ".join(listed)}]')
+
+
+main()

@@ -1,0 +1,74 @@
+"""The real program with the real model in Neovim: everything between a key and the screen."""
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from conftest import NEOVIMS
+from neovim import REPOSITORY, wait_for
+
+GHOST = """local parts = {}
+for _, name in ipairs { 'nvim.lsp.inline_completion', 'cinnabar' } do
+  local namespace = vim.api.nvim_create_namespace(name)
+  for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })) do
+    local lines = mark[4].virt_lines or {}
+    table.insert(lines, 1, mark[4].virt_text)
+    for _, line in ipairs(lines) do
+      parts[#parts + 1] = line[1] and line[1][1] or ''
+    end
+  end
+end
+return parts"""
+
+
+@pytest.fixture
+def real(neovim, cinnabar, tmp_path):
+    """A Neovim with the real server, on a copy of a real file. No deadline: the machine may be busy."""
+    neovim.set_up(path=str(cinnabar), ghost_text=neovim.ghost_text, settings={"deadlineMs": 30000})
+    sample = REPOSITORY / "tests/data/samples/lru_cache.py"
+    (tmp_path / sample.name).write_bytes(sample.read_bytes())
+    neovim.edit(tmp_path / sample.name)
+    neovim.is_in("ready")
+    return neovim
+
+
+def alive(pid):
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def ghost(neovim):
+    return wait_for("ghost text", lambda: neovim.lua(GHOST), 40)
+
+
+@pytest.mark.parametrize("neovim", [NEOVIMS[0], NEOVIMS[2]], ids=lambda p: "-".join(p), indirect=True)
+def test_the_model_completes_and_its_text_is_taken(real):
+    real.type("84GA<BS>")
+    before = real.lines()
+    real.type(before[83][-1])
+    before = real.lines()
+    shown = ghost(real)
+    assert real.lines() == before
+    real.type("<Tab>")
+    taken = before[:83] + [before[83] + shown[0], *shown[1:]] + before[84:]
+    wait_for("accepted text", lambda: real.lines() == taken)
+    real.type("<Esc>u")
+    wait_for("undone text", lambda: real.lines() == before)
+
+
+@pytest.mark.parametrize("neovim", [NEOVIMS[0]], ids=lambda p: "-".join(p), indirect=True)
+def test_the_program_may_die_and_ends_with_the_editor(real):
+    def servers():
+        family = psutil.Process(real.nvim.funcs.getpid()).children()
+        return [process.pid for process in family if process.name() == "cinnabar" and alive(process.pid)]
+
+    (first,) = servers()
+    os.kill(first, signal.SIGKILL)
+    wait_for("second server", lambda: [pid for pid in servers() if pid != first], 30)
+    real.is_in("ready")
+    real.type("84GA<BS>")
+    ghost(real)
+    (second,) = servers()
+    real.nvim.command("qall!", async_=True)
+    wait_for("end of the server", lambda: not alive(second))
