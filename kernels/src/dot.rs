@@ -32,6 +32,8 @@ pub(crate) struct Quads<'a> {
     pub(crate) bytes: &'a [u8],
     /// `[blocks][16]`
     pub(crate) scales: &'a [f16],
+    /// What is read after this: fetched during the product, which itself reads nothing from memory.
+    pub(crate) ahead: &'a [u8],
 }
 
 /// Multiplies the blocks of `weights` with `rows` rows whose whole width is `width`.
@@ -138,8 +140,10 @@ unsafe fn chunks(
 ) {
     let count = rows.div_ceil(most);
     let mut row = 0;
+    let ahead = weights.ahead.len().div_ceil(count).max(1);
     for i in 0..count {
         let take = (rows - row).div_ceil(count - i);
+        fetch(weights.ahead.chunks(ahead).nth(i).unwrap_or_default());
         // SAFETY: `row` is below `rows`.
         let pointers = unsafe {
             Chunk {
@@ -159,3 +163,20 @@ unsafe fn chunks(
         row += take;
     }
 }
+
+/// Asks for the cache lines of `bytes`.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn fetch(bytes: &[u8]) {
+    for line in bytes.chunks(64) {
+        #[expect(unsafe_code, reason = "a hint to the processor")]
+        // SAFETY: a prefetch reads nothing that a program could see, and every x86-64 processor has it.
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(line.as_ptr().cast());
+        }
+    }
+}
+
+/// Other processors fetch ahead well enough on their own.
+#[cfg(target_arch = "aarch64")]
+fn fetch(_bytes: &[u8]) {}

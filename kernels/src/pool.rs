@@ -2,8 +2,9 @@
 //!
 //! Protocol. `state` holds the number of the current job, whether it is open, and how many helpers joined it. The
 //! caller publishes a job, opens it and works on it itself; a helper that sees a new open job joins by
-//! compare-and-swap. Units are handed out by a counter. When none is left the caller closes the job, after which
-//! nobody can join, and waits for those who did. A helper that the system has put aside is therefore never waited for
+//! compare-and-swap. Each thread has a share of neighbouring units, which lie beside each other in memory, and helps itself
+//! from the others' shares when its own is done. When none is left the caller closes the job, after which nobody
+//! can join, and waits for those who did. A helper that the system has put aside is therefore never waited for
 //! unless it holds a unit.
 //!
 //! Helpers spin for some ten microseconds after a job, because the next one of a forward pass is near, and then park.
@@ -31,8 +32,8 @@ pub struct Pool {
 
 struct Shared {
     state: AtomicU64,
-    /// Next unit to hand out.
-    next: AtomicUsize,
+    /// Of each thread's share, the next unit to hand out.
+    next: Vec<Share>,
     /// Written by the caller while the job is closed and nobody is joined, read by those who joined.
     job: Mutex<Option<Job>>,
     parked: Vec<AtomicBool>,
@@ -40,6 +41,10 @@ struct Shared {
     /// What the first failing unit of a helper panicked with.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
+
+/// On a cache line of its own, since every thread counts on one of them.
+#[repr(align(64))]
+struct Share(AtomicUsize);
 
 /// A task without its lifetime; the caller of [`Pool::run`] outlives its use.
 #[derive(Clone, Copy)]
@@ -58,7 +63,7 @@ impl Pool {
         let helpers = threads.max(1) - 1;
         let shared = Arc::new(Shared {
             state: AtomicU64::new(0),
-            next: AtomicUsize::new(0),
+            next: (0..=helpers).map(|_| Share(AtomicUsize::new(0))).collect(),
             job: Mutex::new(None),
             parked: (0..helpers).map(|_| AtomicBool::new(false)).collect(),
             stop: AtomicBool::new(false),
@@ -91,8 +96,10 @@ impl Pool {
         let _turn = lock(&self.turn);
         let shared = &*self.shared;
         *lock(&shared.job) = Some(Job { task: forget_lifetime(task), units });
-        shared.next.store(0, Ordering::Relaxed);
-        // Opens the job under its new number; whoever joins sees the two stores above.
+        for (thread, share) in shared.next.iter().enumerate() {
+            share.0.store(shared.start(thread, units), Ordering::Relaxed);
+        }
+        // Opens the job under its new number; whoever joins sees the stores above.
         shared.state.fetch_add(EPOCH | OPEN, Ordering::SeqCst);
         for (helper, parked) in self.helpers.iter().zip(&shared.parked) {
             if parked.load(Ordering::SeqCst) {
@@ -100,7 +107,7 @@ impl Pool {
             }
         }
         // A unit that panics here must not leave before the helpers have let go of the task.
-        let outcome = catch_unwind(AssertUnwindSafe(|| shared.work(task, units)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| shared.work(0, task, units)));
         shared.state.fetch_and(!OPEN, Ordering::AcqRel);
         let mut looks = 0u32;
         while shared.state.load(Ordering::Acquire) & JOINED != 0 {
@@ -136,7 +143,9 @@ impl Shared {
             match self.join_new(&mut seen) {
                 Some(job) => {
                     let task = borrow(&job);
-                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work(task, job.units))) {
+                    if let Err(panic) =
+                        catch_unwind(AssertUnwindSafe(|| self.work(index + 1, task, job.units)))
+                    {
                         lock(&self.panic).get_or_insert(panic);
                     }
                     self.state.fetch_sub(1, Ordering::Release);
@@ -157,13 +166,22 @@ impl Shared {
         *lock(&self.job)
     }
 
-    fn work(&self, task: &(dyn Fn(usize) + Sync), units: usize) {
-        loop {
-            let unit = self.next.fetch_add(1, Ordering::Relaxed);
-            if unit >= units {
-                return;
+    /// First unit of a thread's share.
+    fn start(&self, thread: usize, units: usize) -> usize {
+        units * thread / self.next.len()
+    }
+
+    fn work(&self, thread: usize, task: &(dyn Fn(usize) + Sync), units: usize) {
+        let threads = self.next.len();
+        for share in (thread..thread + threads).map(|i| i % threads) {
+            let end = self.start(share + 1, units);
+            loop {
+                let unit = self.next[share].0.fetch_add(1, Ordering::Relaxed);
+                if unit >= end {
+                    break;
+                }
+                task(unit);
             }
-            task(unit);
         }
     }
 
