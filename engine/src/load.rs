@@ -80,7 +80,14 @@ pub fn load_model(options: &LoadOptions) -> Result<Box<dyn Model>, EngineError> 
 
 fn place(config: Config, gguf: &Gguf, options: &LoadOptions) -> Result<Box<dyn Model>, EngineError> {
     match options.device {
-        Device::Auto | Device::Cpu => {
+        Device::Auto => match CudaModel::new(config.clone(), gguf, &CudaOptions::default()) {
+            Ok(model) => Ok(Box::new(model)),
+            Err(error) => {
+                tracing::info!(%error, "no GPU is used");
+                place(config, gguf, &LoadOptions { device: Device::Cpu, ..options.clone() })
+            }
+        },
+        Device::Cpu => {
             let cpu = CpuOptions {
                 threads: options.threads,
                 level: options.level.clone(),
