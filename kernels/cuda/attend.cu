@@ -81,7 +81,6 @@ __device__ __forceinline__ void attend(const Attend& p) {
   const int group = p.heads / p.kv_heads;
   const int index0 = (blockIdx.z * tiles + tile) * 16 + g;
 
-  release_next();
 #if __CUDA_ARCH__ >= 900
   // The first results may be sent once every block of the cluster has begun.
   if constexpr (CLUSTER) asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
@@ -114,6 +113,7 @@ __device__ __forceinline__ void attend(const Attend& p) {
     }
   }
   await_previous();
+  release_next();
 #pragma unroll
   for (int i = 0; i < UNITS; i++) {
     const int base = (part + i * PARTS) * 32;
