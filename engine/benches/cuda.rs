@@ -34,7 +34,9 @@ fn main() {
     };
     match small {
         Ok(model) => measure(model),
-        Err(reason @ EngineError::Device { .. }) => return println!("skipped: CUDA bench ({reason})"),
+        Err(reason @ EngineError::Device { .. }) => {
+            return println!("skipped: CUDA bench ({})", reason.to_string().replace("\n ", ";"));
+        }
         Err(error) => panic!("{error}"),
     }
     if args.iter().any(|a| a == "--large") {

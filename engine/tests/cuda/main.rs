@@ -24,7 +24,9 @@ fn main() {
     };
     let mut first = match model(true) {
         Ok(model) => model,
-        Err(reason @ EngineError::Device { .. }) => return println!("skipped: CUDA engine tests ({reason})"),
+        Err(reason @ EngineError::Device { .. }) => {
+            return println!("skipped: CUDA engine tests ({})", reason.to_string().replace("\n ", ";"));
+        }
         Err(error) => panic!("{error}"),
     };
     println!("loaded in {:.0} ms", clock.elapsed().as_secs_f64() * 1e3);
