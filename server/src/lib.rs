@@ -1,1 +1,4 @@
 //! The completion daemon: LSP in, suggestions out.
+
+mod languages;
+mod syntax;
