@@ -1,7 +1,6 @@
 //! The syntax tree of one document, kept up to date edit by edit.
 
 use std::ops::{ControlFlow, Range};
-use std::time::{Duration, Instant};
 
 use ropey::Rope;
 use tree_sitter::{InputEdit, Node, ParseOptions, Parser, Point, Tree};
@@ -10,8 +9,9 @@ use crate::languages::Language;
 
 /// Larger texts have no tree: a first parse would hold up the editor.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
-/// A parse that takes longer is given up, and the document has no tree until it is opened anew.
-const BUDGET: Duration = Duration::from_millis(500);
+/// A parse is given up after so many checks, about a hundred steps of the parser each: several times what a text of
+/// `MAX_BYTES` takes. Steps, not time, so that the same text always has the same tree.
+const BUDGET: usize = 500_000;
 
 /// A document's parser and tree.
 pub(crate) struct Syntax {
@@ -155,10 +155,10 @@ fn parse(parser: &mut Parser, text: &Rope, old: Option<&Tree>) -> Option<Tree> {
     if text.len_bytes() > MAX_BYTES {
         return None;
     }
-    let started = Instant::now();
-    let mut give_up = |_: &tree_sitter::ParseState| match started.elapsed() > BUDGET {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
+    let mut checks = 0;
+    let mut give_up = |_: &tree_sitter::ParseState| {
+        checks += 1;
+        if checks > BUDGET { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let mut chunk = |offset: usize, _: Point| {
         if offset >= text.len_bytes() {
