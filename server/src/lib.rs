@@ -32,7 +32,9 @@ mod transport;
 
 mod document;
 mod documents;
+mod languages;
 pub mod position;
+mod syntax;
 mod typed;
 
 mod request_log;

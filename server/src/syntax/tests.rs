@@ -1,0 +1,114 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::languages::{LANGUAGES, find};
+
+fn syntax(id: &str, text: &str) -> Syntax {
+    Syntax::new(find(id, "").unwrap(), &Rope::from_str(text)).unwrap()
+}
+
+/// `$` is the cursor.
+#[test]
+fn prose_is_told_from_code() {
+    let cases = [
+        ("rust", "let a = $1;", None),
+        ("rust", "// note$", Some(Prose::Comment)),
+        ("rust", "/* a $ b */ x()", Some(Prose::Comment)),
+        ("rust", "let s = \"he$llo\";", Some(Prose::String)),
+        ("rust", "let s = \"hello$\";", Some(Prose::String)),
+        ("rust", "let s = \"hello\"$;", None),
+        ("python", "x = 1  # why$", Some(Prose::Comment)),
+        ("python", "x = f'a{b$}c'", None),
+        ("python", "\"\"\"doc$string\"\"\"\n", Some(Prose::String)),
+        ("go", "s := \"a$b\"\n", Some(Prose::String)),
+        ("typescript", "const s = 'a$b';", Some(Prose::String)),
+        ("typescript", "const s = $1; // c", None),
+        ("json", "{\"a\": \"b$\"}", Some(Prose::String)),
+        ("python", "$x = 1", None),
+    ];
+    for (id, text, expected) in cases {
+        let offset = text.find('$').unwrap();
+        assert_eq!(syntax(id, &text.replace('$', "")).prose(offset), expected, "{id}: {text}");
+    }
+}
+
+#[test]
+fn scopes_and_imports_are_found() {
+    let text = "import os\nfrom re import sub\n\nclass A:\n    def f(self):\n        return 1\n\nx = 2\n";
+    let syntax = syntax("python", text);
+    let show = |ranges: Vec<Range<usize>>| -> Vec<String> {
+        ranges.into_iter().map(|r| text[r].lines().next().unwrap().trim().to_string()).collect()
+    };
+    assert_eq!(show(syntax.scopes(text.find("return").unwrap())), ["class A:", "def f(self):"]);
+    assert_eq!(show(syntax.scopes(text.find("x = 2").unwrap())), [""; 0]);
+    assert_eq!(show(syntax.imports()), ["import os", "from re import sub"]);
+    let class = text.find("class").unwrap();
+    assert_eq!(syntax.item_start(class - 3), Some(class));
+    assert_eq!(syntax.item_start(text.len()), None);
+}
+
+#[test]
+fn errors_are_counted_and_a_trial_leaves_the_tree_alone() {
+    let text = Rope::from_str("fn f() {\n    g(\n}\n");
+    let mut syntax = Syntax::new(find("rust", "").unwrap(), &text).unwrap();
+    let broken = syntax.errors();
+    assert!(broken > 0);
+    let at = "fn f() {\n    g(".len();
+    let (whole, tree) = syntax.tree_with(&text, at..at, "1);").unwrap();
+    assert_eq!((whole.to_string().as_str(), errors(&tree)), ("fn f() {\n    g(1);\n}\n", 0));
+    assert_eq!(syntax.errors(), broken);
+}
+
+#[test]
+fn large_texts_have_no_tree() {
+    assert!(Syntax::new(&LANGUAGES[0], &Rope::from_str(&"x = 1\n".repeat(400_000))).is_none());
+}
+
+const VALID: [(&str, &str); 6] = [
+    ("python", "import os\n\ndef f(a, b=1):\n    if a:\n        return {'x': [a, b]}\n    # é\n"),
+    (
+        "rust",
+        "use std::fmt;\n\n/// é\nfn f(a: &str) -> usize {\n    match a { \"x\" => 1, _ => a.len() }\n}\n",
+    ),
+    ("typescript", "export const f = (a: string): number => {\n  return a ? `é${a}`.length : 0;\n};\n"),
+    ("go", "package p\n\nfunc F(a []int) (n int) {\n\tfor _, x := range a {\n\t\tn += x\n\t}\n\treturn\n}\n"),
+    ("c", "#include <stdio.h>\nint main(void) {\n    puts(\"é\");\n    return 0;\n}\n"),
+    ("json", "{\"a\": [1, 2, {\"é\": null}], \"b\": \"c\"}\n"),
+];
+
+/// Replaces characters in both, as a document does.
+fn replace(syntax: &mut Syntax, text: &mut Rope, chars: Range<usize>, new: &str) {
+    let bytes = text.char_to_byte(chars.start)..text.char_to_byte(chars.end);
+    let before = text.clone();
+    text.remove(chars.clone());
+    text.insert(chars.start, new);
+    assert!(syntax.edit(&before, bytes, new.len(), text));
+}
+
+proptest! {
+    /// Whatever was done and undone, the tree is that of a fresh parse. (While a text has errors it may differ: how far
+    /// a grammar's recovery reaches depends on what it parsed before.)
+    #[test]
+    fn edits_keep_the_tree_of_a_fresh_parse(
+        language in 0..VALID.len(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0usize..12, "[a-z(){}\\[\\]\"'#/:;=\n\té😀 ]{0,8}"), 1..12),
+    ) {
+        let (id, valid) = VALID[language];
+        let mut text = Rope::from_str(valid);
+        let mut syntax = syntax(id, valid);
+        let fresh = syntax.root().to_sexp();
+        prop_assert!(!syntax.root().has_error());
+        let mut undo = Vec::new();
+        for (at, cut, new) in edits {
+            let start = at.index(text.len_chars() + 1);
+            let end = (start + cut).min(text.len_chars());
+            undo.push((start, new.chars().count(), text.slice(start..end).to_string()));
+            replace(&mut syntax, &mut text, start..end, &new);
+        }
+        for (start, length, old) in undo.into_iter().rev() {
+            replace(&mut syntax, &mut text, start..start + length, &old);
+        }
+        prop_assert_eq!(text.to_string(), valid);
+        prop_assert_eq!(syntax.root().to_sexp(), fresh);
+    }
+}
