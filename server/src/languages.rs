@@ -3,6 +3,7 @@
 use tree_sitter::Language as Grammar;
 
 /// A language as editors name it, and what its grammar calls things.
+#[derive(Debug)]
 pub(crate) struct Language {
     /// The protocol's language ids.
     pub(crate) ids: &'static [&'static str],

@@ -1,4 +1,4 @@
-//! The syntax tree of one document, kept up to date edit by edit.
+//! The syntax tree of a text, kept up to date edit by edit.
 
 use std::ops::{ControlFlow, Range};
 
@@ -8,16 +8,25 @@ use tree_sitter::{InputEdit, Node, ParseOptions, Parser, Point, Tree};
 use crate::languages::Language;
 
 /// Larger texts have no tree: a first parse would hold up the editor.
-const MAX_BYTES: usize = 2 * 1024 * 1024;
-/// A parse is given up after so many checks, about a hundred steps of the parser each: several times what a text of
-/// `MAX_BYTES` takes. Steps, not time, so that the same text always has the same tree.
-const BUDGET: usize = 500_000;
+pub(crate) const MAX_BYTES: usize = 2 * 1024 * 1024;
+/// A parse is given up after so many checks, each a hundred or so steps of the parser, and one more for so many bytes of
+/// new text. Plain code takes one check for 140 bytes, an edit in a megabyte of it 200 to 300; an edit that turns all
+/// text behind it inside out, as an open quote does, takes thousands. Steps, not time, so that the same text always has
+/// the same tree.
+const CHECKS: usize = 500;
+const BYTES_A_CHECK: usize = 25;
+/// Edits to let pass after a parse that was given up: the next keys seldom make it cheaper.
+const PAUSE: usize = 16;
 
-/// A document's parser and tree.
+/// A text's tree. Cheap to clone: trees share their nodes.
+#[derive(Debug, Clone)]
 pub(crate) struct Syntax {
     language: &'static Language,
-    parser: Parser,
     tree: Tree,
+    /// Bytes that the edits since the last parse brought, if there were any.
+    unparsed: Option<usize>,
+    /// Updates to let pass.
+    pause: usize,
 }
 
 /// What a cursor stands in, if not in code.
@@ -30,26 +39,49 @@ pub(crate) enum Prose {
 }
 
 impl Syntax {
-    /// Parses a text; `None` if it is too large.
+    /// Parses a text; `None` if that takes too long.
     pub(crate) fn new(language: &'static Language, text: &Rope) -> Option<Self> {
-        let mut parser = Parser::new();
-        parser.set_language(&language.grammar()).ok()?;
-        let tree = parse(&mut parser, text, None)?;
-        Some(Syntax { language, parser, tree })
+        let tree = parse(language, text, None, text.len_bytes())?;
+        Some(Syntax { language, tree, unparsed: None, pause: 0 })
     }
 
-    /// Follows an edit: `range` of `before`, in bytes, became `new_len` bytes, which makes `after`. False if the tree is
-    /// lost.
-    #[must_use]
-    pub(crate) fn edit(&mut self, before: &Rope, range: Range<usize>, new_len: usize, after: &Rope) -> bool {
+    /// Notes an edit: `range` of `before`, in bytes, became `new_len` bytes, which makes `after`.
+    pub(crate) fn edit(&mut self, before: &Rope, range: Range<usize>, new_len: usize, after: &Rope) {
         self.tree.edit(&input_edit(before, range, new_len, after));
-        match parse(&mut self.parser, after, Some(&self.tree)) {
+        self.unparsed = Some(self.unparsed.unwrap_or(0) + new_len);
+    }
+
+    /// Parses what the edits changed. If that takes too long, the tree waits for more edits.
+    pub(crate) fn update(&mut self, text: &Rope) {
+        let Some(n_new) = self.unparsed else { return };
+        if self.pause > 0 {
+            self.pause -= 1;
+            return;
+        }
+        match parse(self.language, text, Some(&self.tree), n_new) {
             Some(tree) => {
                 self.tree = tree;
-                true
+                self.unparsed = None;
             }
-            None => false,
+            None => self.pause = PAUSE,
         }
+    }
+
+    /// Whether the tree is that of the text; if not, nothing can be asked of it.
+    pub(crate) fn is_current(&self) -> bool {
+        self.unparsed.is_none()
+    }
+
+    /// The syntax that the text would have with `new` at `range`, and that text; `None` if the parse takes too long.
+    pub(crate) fn with(&self, text: &Rope, range: Range<usize>, new: &str) -> Option<(Self, Rope)> {
+        let mut changed = text.clone();
+        let chars = text.byte_to_char(range.start)..text.byte_to_char(range.end);
+        changed.remove(chars.clone());
+        changed.insert(chars.start, new);
+        let mut syntax = self.clone();
+        syntax.edit(text, range, new.len(), &changed);
+        syntax.update(&changed);
+        syntax.is_current().then_some((syntax, changed))
     }
 
     /// What the character before `offset` belongs to, if it is not code. At the end of a line comment the cursor is
@@ -104,43 +136,21 @@ impl Syntax {
             .collect()
     }
 
-    /// The tree that the text would have with `range` replaced by `new`; the document keeps its own.
-    pub(crate) fn tree_with(&mut self, text: &Rope, range: Range<usize>, new: &str) -> Option<(Rope, Tree)> {
-        let mut changed = text.clone();
-        let chars = text.byte_to_char(range.start)..text.byte_to_char(range.end);
-        changed.remove(chars.clone());
-        changed.insert(chars.start, new);
-        let mut tree = self.tree.clone();
-        tree.edit(&input_edit(text, range, new.len(), &changed));
-        let tree = parse(&mut self.parser, &changed, Some(&tree))?;
-        Some((changed, tree))
-    }
-
-    /// Errors in the document's tree.
+    /// Nodes that the grammar could not place, and tokens that it had to make up.
     pub(crate) fn errors(&self) -> usize {
-        errors(&self.tree)
-    }
-
-    /// The root of the tree, for tests and for walks that have no name here.
-    pub(crate) fn root(&self) -> Node<'_> {
-        self.tree.root_node()
-    }
-}
-
-/// Nodes that the grammar could not place, and tokens that it had to make up.
-pub(crate) fn errors(tree: &Tree) -> usize {
-    let mut count = 0;
-    let mut cursor = tree.walk();
-    loop {
-        let node = cursor.node();
-        count += usize::from(node.is_error() || node.is_missing());
-        // Only subtrees with errors are entered.
-        if node.has_error() && cursor.goto_first_child() {
-            continue;
-        }
-        while !cursor.goto_next_sibling() {
-            if !cursor.goto_parent() {
-                return count;
+        let mut count = 0;
+        let mut cursor = self.tree.walk();
+        loop {
+            let node = cursor.node();
+            count += usize::from(node.is_error() || node.is_missing());
+            // Only subtrees with errors are entered.
+            if node.has_error() && cursor.goto_first_child() {
+                continue;
+            }
+            while !cursor.goto_next_sibling() {
+                if !cursor.goto_parent() {
+                    return count;
+                }
             }
         }
     }
@@ -151,14 +161,17 @@ fn ends_with_its_line(comment: Node<'_>) -> bool {
     comment.start_position().row == comment.end_position().row && comment.kind() != "block_comment"
 }
 
-fn parse(parser: &mut Parser, text: &Rope, old: Option<&Tree>) -> Option<Tree> {
-    if text.len_bytes() > MAX_BYTES {
-        return None;
-    }
-    let mut checks = 0;
-    let mut give_up = |_: &tree_sitter::ParseState| {
-        checks += 1;
-        if checks > BUDGET { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+/// A parser costs little next to a parse; without one of its own a tree can be cloned and sent.
+fn parse(language: &Language, text: &Rope, old: Option<&Tree>, n_new: usize) -> Option<Tree> {
+    let mut parser = Parser::new();
+    parser.set_language(&language.grammar()).ok()?;
+    let mut checks_left = CHECKS + n_new / BYTES_A_CHECK;
+    let mut give_up = |_: &tree_sitter::ParseState| match checks_left.checked_sub(1) {
+        Some(left) => {
+            checks_left = left;
+            ControlFlow::Continue(())
+        }
+        None => ControlFlow::Break(()),
     };
     let mut chunk = |offset: usize, _: Point| {
         if offset >= text.len_bytes() {
@@ -168,11 +181,7 @@ fn parse(parser: &mut Parser, text: &Rope, old: Option<&Tree>) -> Option<Tree> {
         &chunk.as_bytes()[offset - start..]
     };
     let options = ParseOptions::new().progress_callback(&mut give_up);
-    let tree = parser.parse_with_options(&mut chunk, old, Some(options));
-    if tree.is_none() {
-        parser.reset();
-    }
-    tree
+    parser.parse_with_options(&mut chunk, old, Some(options))
 }
 
 fn input_edit(before: &Rope, range: Range<usize>, new_len: usize, after: &Rope) -> InputEdit {
