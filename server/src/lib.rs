@@ -41,7 +41,7 @@ mod request_log;
 mod scheduler;
 
 mod brackets;
-pub mod postprocess;
+mod postprocess;
 pub mod prompt;
 mod reuse;
 pub mod site;

@@ -5,13 +5,22 @@
 //! as cutting too little, so each rule has a table of both in the tests.
 
 use cinnabar_engine::{Completion, Finish};
+use ropey::Rope;
 
 use crate::brackets;
 use crate::site::{LineBreak, Site, Span};
 use crate::suggestion::{Reason, Suggestion};
+use crate::syntax::Syntax;
+
+mod fit;
 
 /// The suggestion for a site, or why there is none.
-pub fn suggest(completion: &Completion, site: &Site) -> Result<Suggestion, Reason> {
+pub(crate) fn suggest(
+    completion: &Completion,
+    site: &Site,
+    buffer: &Rope,
+    syntax: Option<&Syntax>,
+) -> Result<Suggestion, Reason> {
     let text = completion.text.as_str();
     if text.is_empty() {
         let too_late = completion.finish == Finish::Deadline;
@@ -23,12 +32,20 @@ pub fn suggest(completion: &Completion, site: &Site) -> Result<Suggestion, Reaso
         return Err(Reason::Blank);
     }
     let text = without_lines_below(text, site);
+    let text = syntax.map_or(text, |syntax| fit::within_block(text, site, buffer, syntax));
     let (text, replaced) = match site.span {
         Span::WithinLine => without_rest_of_line(text, &site.after),
         Span::Lines | Span::WholeLines => (text.trim_end(), 0),
     };
     if text.trim().is_empty() {
         return Err(Reason::RepeatsSuffix);
+    }
+    let text = match syntax {
+        Some(syntax) => fit::without_new_errors(text, site, replaced, buffer, syntax),
+        None => text,
+    };
+    if text.is_empty() {
+        return Err(Reason::ParseError);
     }
     let mut text = without_trailing_blanks(text);
     if site.span == Span::WholeLines {

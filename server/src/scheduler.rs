@@ -76,6 +76,7 @@ impl Slot {
 pub(crate) struct Asked {
     uri: Url,
     serial: u64,
+    asked_of: Snapshot,
     site: Site,
     ticket: Ticket,
     /// Resolves when nobody wants the answer any more.
@@ -89,6 +90,8 @@ pub(crate) struct Asked {
 pub(crate) struct Pending {
     uri: Url,
     serial: u64,
+    /// The text that the engine saw.
+    asked_of: Snapshot,
     site: Site,
     log: RequestLog,
 }
@@ -96,8 +99,8 @@ pub(crate) struct Pending {
 impl Asked {
     /// Separates what is awaited from what the answer needs.
     pub(crate) fn split(self) -> (Ticket, oneshot::Receiver<Reason>, Instant, Pending) {
-        let Asked { uri, serial, site, ticket, put_out, deadline, log } = self;
-        (ticket, put_out, deadline, Pending { uri, serial, site, log })
+        let Asked { uri, serial, asked_of, site, ticket, put_out, deadline, log } = self;
+        (ticket, put_out, deadline, Pending { uri, serial, asked_of, site, log })
     }
 }
 
@@ -131,7 +134,7 @@ pub(crate) fn ask(
     log.prompted();
     let deadline = Instant::now() + agreed.settings.deadline;
     let ticket = agreed.engine.submit(request(&agreed.settings, &snapshot, prompt, site.span));
-    Ok(Asked { uri: uri.clone(), serial, site, ticket, put_out, deadline, log })
+    Ok(Asked { uri: uri.clone(), serial, asked_of: snapshot, site, ticket, put_out, deadline, log })
 }
 
 /// Lets the engine read up to where the user types while nothing else is to be done: editors ask some time after
@@ -168,7 +171,7 @@ pub(crate) fn finish(
     pending: Pending,
     outcome: Result<Completion, Reason>,
 ) -> Result<Placed, Reason> {
-    let Pending { uri, serial, site, mut log } = pending;
+    let Pending { uri, serial, asked_of, site, mut log } = pending;
     // Whatever the outcome: the slot is free for the next one.
     let left = state.documents.edit(&uri, |document| (document.slot.leave(serial), document.snapshot()));
     if let Ok(completion) = &outcome {
@@ -177,7 +180,7 @@ pub(crate) fn finish(
     let placed = outcome.and_then(|completion| {
         let (typed, snapshot) = left.ok_or(Reason::Closed)?;
         let typed = typed.ok_or(Reason::Superseded)?;
-        let suggestion = postprocess::suggest(&completion, &site)?;
+        let suggestion = postprocess::suggest(&completion, &site, &asked_of.text, asked_of.syntax.as_ref())?;
         Ok(Placed { suggestion: reuse::rebase(suggestion, typed.text())?, snapshot })
     });
     match &placed {

@@ -42,6 +42,8 @@ pub enum Reason {
     Blank,
     /// It only repeats what stands below or right of the cursor.
     RepeatsSuffix,
+    /// The grammar cannot place it.
+    ParseError,
     /// The user has typed all of it.
     AllTyped,
 }
@@ -60,6 +62,7 @@ impl fmt::Display for Reason {
             Reason::Nothing => "nothing missing",
             Reason::Blank => "blank",
             Reason::RepeatsSuffix => "repeats the suffix",
+            Reason::ParseError => "parse error",
             Reason::AllTyped => "typed already",
         })
     }

@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use ropey::Rope;
 use tree_sitter::{InputEdit, Node, ParseOptions, Parser, Point, Tree};
 
-use crate::languages::Language;
+use crate::languages::{self, Language};
 
 /// Larger texts have no tree: a first parse would hold up the editor.
 pub(crate) const MAX_BYTES: usize = 2 * 1024 * 1024;
@@ -43,6 +43,12 @@ impl Syntax {
     pub(crate) fn new(language: &'static Language, text: &Rope) -> Option<Self> {
         let tree = parse(language, text, None, text.len_bytes())?;
         Some(Syntax { language, tree, unparsed: None, pause: 0 })
+    }
+
+    /// Parses a file; `None` if its language is unknown or that takes too long.
+    pub(crate) fn of_file(path: &str, text: &Rope) -> Option<Self> {
+        let language = languages::find("", path).filter(|_| text.len_bytes() <= MAX_BYTES)?;
+        Syntax::new(language, text)
     }
 
     /// Notes an edit: `range` of `before`, in bytes, became `new_len` bytes, which makes `after`.
@@ -104,6 +110,17 @@ impl Syntax {
         None
     }
 
+    /// Where the innermost block ends that started before `cursor` and holds the byte at `anchor`, with all that belongs
+    /// to it: its other branches, its closing bracket. A block's head is part of it.
+    pub(crate) fn block_end(&self, anchor: usize, cursor: usize) -> Option<usize> {
+        let mut node = self.tree.root_node().descendant_for_byte_range(anchor, anchor + 1)?;
+        while !(node.start_byte() < cursor && has_block(node)) {
+            node = node.parent()?;
+        }
+        // The text itself is no block.
+        node.parent().map(|_| node.end_byte())
+    }
+
     /// Start of the outermost item that begins at or after `offset`: a place to cut the text at.
     pub(crate) fn item_start(&self, offset: usize) -> Option<usize> {
         let root = self.tree.root_node();
@@ -154,6 +171,15 @@ impl Syntax {
             }
         }
     }
+}
+
+/// How grammars call a node that holds the statements or members of its parent.
+const BLOCKS: [&str; 6] =
+    ["block", "body", "compound_statement", "declaration_list", "variant_list", "enumerator_list"];
+
+fn has_block(node: Node<'_>) -> bool {
+    let mut cursor = node.walk();
+    node.children(&mut cursor).any(|child| BLOCKS.iter().any(|kind| child.kind().ends_with(kind)))
 }
 
 /// True for comments that the end of a line ends: behind their last character one is still inside.

@@ -36,12 +36,23 @@ async fn an_auto_closed_bracket_is_replaced() {
 
 #[tokio::test]
 async fn the_buffers_line_breaks() {
-    let mut editor = Editor::with("if x:\r\n\r\ny = 1\r\n").await;
+    let mut editor = Editor::with("fn f() {\r\n\r\n}\r\n").await;
     let id = editor.ask_inline(1, 0).await;
-    let request = editor.stage.answer("    a()\n    b()\n").await;
-    assert_eq!(request.prompt.prefix, "if x:\n");
-    assert_eq!(request.prompt.suffix, "\ny = 1\n");
-    assert_eq!(editor.reply(id).await, item(1, 0, "    a()\r\n    b()"));
+    let request = editor.stage.answer("    a();\n    b();\n").await;
+    assert_eq!(request.prompt.prefix, "fn f() {\n");
+    assert_eq!(request.prompt.suffix, "\n}\n");
+    assert_eq!(editor.reply(id).await, item(1, 0, "    a();\r\n    b();"));
+    editor.leave().await;
+}
+
+#[tokio::test]
+async fn several_lines_end_with_the_block_and_add_no_error() {
+    let mut editor = Editor::with("fn f() {\n").await;
+    let answer = "\n    a();\n}\n\nfn g() {\n    b();\n}";
+    assert_eq!(editor.inline(0, 8, answer).await, item(0, 8, "\n    a();\n}"));
+    editor.edit(2, (0, 8), (0, 8), "\n    a();\n}").await;
+    assert_eq!(editor.inline(1, 8, "\n    b();\n    if c {").await, item(1, 8, "\n    b();"));
+    assert_eq!(editor.inline(1, 8, "\n    if c {").await, nothing());
     editor.leave().await;
 }
 

@@ -8,12 +8,11 @@ use cinnabar_engine::{DocumentId, Engine, LoadOptions, Request};
 use ropey::Rope;
 use serde::Serialize;
 
-use super::complete::suggest;
 use super::start_engine;
 use crate::cli::{BadInput, Global};
 use crate::place::{Source, split_place};
 use crate::site::Site;
-use crate::{prompt, terminal};
+use crate::{postprocess, prompt, terminal};
 
 /// The file that is typed into when none is named, and the text before which the cursor ends up.
 const SAMPLE: (&str, &str) = ("lru_cache.py", include_str!("../../../tests/data/samples/lru_cache.py"));
@@ -128,7 +127,7 @@ fn keystrokes(
         let prompt = prompt::prompt(&text, &site, source.path.clone());
         let request = Request { max_tokens, max_lines, ..Request::new(DocumentId(0), prompt) };
         // Nothing to suggest is an answer as well.
-        let _ = suggest(&engine.submit(request).wait()?, &site);
+        let _ = postprocess::suggest(&engine.submit(request).wait()?, &site, &text, None);
         if n > 0 {
             times.push(asked.elapsed());
         }

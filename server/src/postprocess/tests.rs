@@ -17,7 +17,7 @@ fn completion(text: &str, finish: Finish) -> Completion {
 fn suggestion(buffer: &str, text: &str, finish: Finish) -> Result<Suggestion, Reason> {
     let offset = buffer.find("$0").expect("a cursor");
     let rope = Rope::from_str(&buffer.replacen("$0", "", 1));
-    suggest(&completion(text, finish), &Site::at(&rope, offset))
+    suggest(&completion(text, finish), &Site::at(&rope, offset), &rope, None)
 }
 
 /// The buffer after accepting the suggestion, with `‹…›` around what was inserted.
@@ -163,7 +163,7 @@ proptest! {
         let at = at.min(buffer.len());
         let rope = Rope::from_str(&buffer);
         let site = Site::at(&rope, at);
-        if let Ok(Suggestion { text: suggested, range }) = suggest(&completion(&text, Finish::End), &site) {
+        if let Ok(Suggestion { text: suggested, range }) = suggest(&completion(&text, Finish::End), &site, &rope, None) {
             prop_assert!(range.start == at && range.end <= site.line_end);
             prop_assert!(!suggested.trim().is_empty());
             prop_assert!(site.span != Span::WithinLine || !suggested.contains('\n'));
