@@ -14,10 +14,6 @@ pub(crate) struct Language {
     pub(crate) comments: &'static [&'static str],
     /// Kinds of nodes that hold the text of a string.
     pub(crate) strings: &'static [&'static str],
-    /// Kinds of nodes with a head line that names them: functions, classes, modules.
-    pub(crate) scopes: &'static [&'static str],
-    /// Kinds of nodes that bring names in.
-    pub(crate) imports: &'static [&'static str],
 }
 
 impl Language {
@@ -36,17 +32,6 @@ pub(crate) fn find(id: &str, path: &str) -> Option<&'static Language> {
     })
 }
 
-const JAVASCRIPT_SCOPES: &[&str] =
-    &["function_declaration", "generator_function_declaration", "class_declaration", "method_definition"];
-const TYPESCRIPT_SCOPES: &[&str] = &[
-    "function_declaration",
-    "generator_function_declaration",
-    "class_declaration",
-    "abstract_class_declaration",
-    "interface_declaration",
-    "method_definition",
-    "internal_module",
-];
 const JAVASCRIPT_STRINGS: &[&str] = &["string", "template_string", "regex"];
 
 /// Every language.
@@ -57,8 +42,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_python::LANGUAGE.into(),
         comments: &["comment"],
         strings: &["string_content"],
-        scopes: &["function_definition", "class_definition"],
-        imports: &["import_statement", "import_from_statement", "future_import_statement"],
     },
     Language {
         ids: &["rust"],
@@ -66,8 +49,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_rust::LANGUAGE.into(),
         comments: &["line_comment", "block_comment"],
         strings: &["string_content", "char_literal"],
-        scopes: &["function_item", "impl_item", "trait_item", "mod_item", "struct_item", "enum_item"],
-        imports: &["use_declaration", "extern_crate_declaration"],
     },
     Language {
         ids: &["typescript"],
@@ -75,8 +56,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_typescript::LANGUAGE_TYPESCRIPT.into(),
         comments: &["comment"],
         strings: JAVASCRIPT_STRINGS,
-        scopes: TYPESCRIPT_SCOPES,
-        imports: &["import_statement"],
     },
     Language {
         ids: &["typescriptreact"],
@@ -84,8 +63,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_typescript::LANGUAGE_TSX.into(),
         comments: &["comment"],
         strings: JAVASCRIPT_STRINGS,
-        scopes: TYPESCRIPT_SCOPES,
-        imports: &["import_statement"],
     },
     Language {
         ids: &["javascript", "javascriptreact"],
@@ -93,8 +70,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_javascript::LANGUAGE.into(),
         comments: &["comment"],
         strings: JAVASCRIPT_STRINGS,
-        scopes: JAVASCRIPT_SCOPES,
-        imports: &["import_statement"],
     },
     Language {
         ids: &["go"],
@@ -102,8 +77,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_go::LANGUAGE.into(),
         comments: &["comment"],
         strings: &["interpreted_string_literal", "raw_string_literal", "rune_literal"],
-        scopes: &["function_declaration", "method_declaration", "type_declaration"],
-        imports: &["import_declaration", "package_clause"],
     },
     Language {
         ids: &["c"],
@@ -111,8 +84,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_c::LANGUAGE.into(),
         comments: &["comment"],
         strings: &["string_literal", "char_literal", "system_lib_string"],
-        scopes: &["function_definition", "struct_specifier", "enum_specifier", "union_specifier"],
-        imports: &["preproc_include"],
     },
     Language {
         ids: &["cpp"],
@@ -120,8 +91,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_cpp::LANGUAGE.into(),
         comments: &["comment"],
         strings: &["string_literal", "raw_string_literal", "char_literal", "system_lib_string"],
-        scopes: &["function_definition", "class_specifier", "struct_specifier", "namespace_definition"],
-        imports: &["preproc_include", "using_declaration"],
     },
     Language {
         ids: &["java"],
@@ -129,15 +98,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_java::LANGUAGE.into(),
         comments: &["line_comment", "block_comment"],
         strings: &["string_literal", "character_literal"],
-        scopes: &[
-            "class_declaration",
-            "interface_declaration",
-            "enum_declaration",
-            "record_declaration",
-            "method_declaration",
-            "constructor_declaration",
-        ],
-        imports: &["import_declaration", "package_declaration"],
     },
     Language {
         ids: &["lua"],
@@ -145,8 +105,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_lua::LANGUAGE.into(),
         comments: &["comment"],
         strings: &["string_content"],
-        scopes: &["function_declaration", "function_definition"],
-        imports: &[],
     },
     Language {
         ids: &["shellscript", "bash", "sh"],
@@ -154,8 +112,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_bash::LANGUAGE.into(),
         comments: &["comment"],
         strings: &["string_content", "raw_string", "heredoc_body"],
-        scopes: &["function_definition"],
-        imports: &[],
     },
     Language {
         ids: &["html"],
@@ -163,8 +119,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_html::LANGUAGE.into(),
         comments: &["comment"],
         strings: &["text"],
-        scopes: &["element"],
-        imports: &[],
     },
     Language {
         ids: &["css"],
@@ -172,8 +126,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_css::LANGUAGE.into(),
         comments: &["comment"],
         strings: &["string_value"],
-        scopes: &["rule_set", "media_statement"],
-        imports: &["import_statement"],
     },
     Language {
         ids: &["json", "jsonc"],
@@ -181,8 +133,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_json::LANGUAGE.into(),
         comments: &["comment"],
         strings: &["string_content"],
-        scopes: &[],
-        imports: &[],
     },
     Language {
         ids: &["toml"],
@@ -190,8 +140,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_toml_ng::LANGUAGE.into(),
         comments: &["comment"],
         strings: &["string"],
-        scopes: &["table", "table_array_element"],
-        imports: &[],
     },
     Language {
         ids: &["yaml"],
@@ -199,8 +147,6 @@ pub(crate) const LANGUAGES: &[Language] = &[
         grammar: || tree_sitter_yaml::LANGUAGE.into(),
         comments: &["comment"],
         strings: &["double_quote_scalar", "single_quote_scalar", "block_scalar"],
-        scopes: &["block_mapping_pair"],
-        imports: &[],
     },
 ];
 
@@ -227,7 +173,7 @@ mod tests {
     fn every_kind_exists_in_its_grammar() {
         for language in LANGUAGES {
             let grammar = language.grammar();
-            let kinds = [language.comments, language.strings, language.scopes, language.imports].concat();
+            let kinds = [language.comments, language.strings].concat();
             for kind in kinds {
                 assert_ne!(grammar.id_for_node_kind(kind, true), 0, "{}: {kind}", language.ids[0]);
             }

@@ -12,15 +12,18 @@ use tokio::sync::oneshot;
 use tower_lsp::lsp_types::{Position, Url};
 
 use crate::document::Snapshot;
-use crate::position;
+use crate::position::{self, Encoding};
 use crate::postprocess;
 use crate::prompt;
+use crate::protocol::SelectedCompletionInfo;
 use crate::request_log::RequestLog;
 use crate::reuse;
+use crate::selected::Selected;
 use crate::settings::Settings;
 use crate::site::{Site, Span};
 use crate::state::State;
 use crate::suggestion::{Reason, Suggestion};
+use crate::trigger::{self, Trigger};
 use crate::typed::Typed;
 
 /// A document's place for the one request that waits.
@@ -77,6 +80,7 @@ pub(crate) struct Asked {
     uri: Url,
     serial: u64,
     asked_of: Snapshot,
+    selected: Option<Selected>,
     site: Site,
     ticket: Ticket,
     /// Resolves when nobody wants the answer any more.
@@ -92,6 +96,7 @@ pub(crate) struct Pending {
     serial: u64,
     /// The text that the engine saw.
     asked_of: Snapshot,
+    selected: Option<Selected>,
     site: Site,
     log: RequestLog,
 }
@@ -99,8 +104,8 @@ pub(crate) struct Pending {
 impl Asked {
     /// Separates what is awaited from what the answer needs.
     pub(crate) fn split(self) -> (Ticket, oneshot::Receiver<Reason>, Instant, Pending) {
-        let Asked { uri, serial, asked_of, site, ticket, put_out, deadline, log } = self;
-        (ticket, put_out, deadline, Pending { uri, serial, asked_of, site, log })
+        let Asked { uri, serial, asked_of, selected, site, ticket, put_out, deadline, log } = self;
+        (ticket, put_out, deadline, Pending { uri, serial, asked_of, selected, site, log })
     }
 }
 
@@ -110,14 +115,20 @@ pub(crate) struct Placed {
     pub(crate) snapshot: Snapshot,
 }
 
-/// Hands a request at a position to the engine.
-pub(crate) fn ask(
-    state: &State,
-    method: &'static str,
-    uri: &Url,
-    position: Position,
-) -> Result<Asked, Reason> {
+/// What the editor asks.
+pub(crate) struct Question<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) uri: &'a Url,
+    pub(crate) position: Position,
+    pub(crate) trigger: Trigger,
+    /// The entry selected in the editor's menu.
+    pub(crate) selected: Option<&'a SelectedCompletionInfo>,
+}
+
+/// Hands a request at a position to the engine, if it is worth it.
+pub(crate) fn ask(state: &State, question: &Question<'_>) -> Result<Asked, Reason> {
     let agreed = state.agreed().ok_or(Reason::EngineDown)?;
+    let &Question { method, uri, position, .. } = question;
     let mut log = RequestLog::start(method);
     let occupied = state.documents.edit(uri, |document| {
         let offset = position::to_offset(document.text(), position, agreed.encoding);
@@ -129,12 +140,37 @@ pub(crate) fn ask(
         return Err(Reason::UnknownDocument);
     };
     log.of(&snapshot);
+    let selected = question.selected.and_then(|info| selected(info, &snapshot, offset, agreed.encoding));
+    let (snapshot, offset) = match &selected {
+        Some(selected) => selected.taken(&snapshot),
+        None => (snapshot, offset),
+    };
     let site = Site::at(&snapshot.text, offset);
+    if question.trigger == Trigger::Automatic
+        && let Some(reason) = trigger::refuse(&snapshot, &site)
+    {
+        state.documents.edit(uri, |document| document.slot.leave(serial));
+        log.empty(reason);
+        return Err(reason);
+    }
     let prompt = prompt::prompt(&snapshot.text, &site, agreed.relative_path(uri));
     log.prompted();
     let deadline = Instant::now() + agreed.settings.deadline;
     let ticket = agreed.engine.submit(request(&agreed.settings, &snapshot, prompt, site.span));
-    Ok(Asked { uri: uri.clone(), serial, asked_of: snapshot, site, ticket, put_out, deadline, log })
+    Ok(Asked { uri: uri.clone(), serial, asked_of: snapshot, selected, site, ticket, put_out, deadline, log })
+}
+
+/// The selected entry in bytes; one that is not at the cursor is none.
+fn selected(
+    info: &SelectedCompletionInfo,
+    snapshot: &Snapshot,
+    cursor: usize,
+    encoding: Encoding,
+) -> Option<Selected> {
+    let offset = |position| position::to_offset(&snapshot.text, position, encoding);
+    let range = offset(info.range.start)..offset(info.range.end);
+    let there = range.start <= cursor && cursor <= range.end && info.range.start.line == info.range.end.line;
+    there.then(|| Selected { range, text: info.text.clone() })
 }
 
 /// Lets the engine read up to where the user types while nothing else is to be done: editors ask some time after
@@ -171,7 +207,7 @@ pub(crate) fn finish(
     pending: Pending,
     outcome: Result<Completion, Reason>,
 ) -> Result<Placed, Reason> {
-    let Pending { uri, serial, asked_of, site, mut log } = pending;
+    let Pending { uri, serial, asked_of, selected, site, mut log } = pending;
     // Whatever the outcome: the slot is free for the next one.
     let left = state.documents.edit(&uri, |document| (document.slot.leave(serial), document.snapshot()));
     if let Ok(completion) = &outcome {
@@ -181,7 +217,13 @@ pub(crate) fn finish(
         let (typed, snapshot) = left.ok_or(Reason::Closed)?;
         let typed = typed.ok_or(Reason::Superseded)?;
         let suggestion = postprocess::suggest(&completion, &site, &asked_of.text, asked_of.syntax.as_ref())?;
-        Ok(Placed { suggestion: reuse::rebase(suggestion, typed.text())?, snapshot })
+        let suggestion = match &selected {
+            None => reuse::rebase(suggestion, typed.text())?,
+            Some(selected) if typed.text().is_empty() => selected.extended(suggestion),
+            // The menu has changed with the text; the editor asks again.
+            Some(_) => return Err(Reason::Edited),
+        };
+        Ok(Placed { suggestion, snapshot })
     });
     match &placed {
         Ok(placed) => log.suggested(&placed.suggestion),

@@ -8,7 +8,7 @@ use std::ops::Range;
 pub struct Suggestion {
     /// Literal text, with the buffer's line breaks.
     pub text: String,
-    /// Bytes of the document it replaces: on one line, starting at the cursor. Usually empty.
+    /// Bytes of the document it replaces: on one line, around the cursor. Usually empty.
     pub range: Range<usize>,
 }
 
@@ -26,6 +26,12 @@ pub enum Reason {
     Edited,
     /// The buffer was closed.
     Closed,
+
+    // === The place ===
+    /// The editor asked by itself in a comment or a string of prose.
+    Prose,
+    /// The editor asked by itself right before a word.
+    BeforeWord,
 
     // === The engine ===
     /// Nothing was there when the deadline passed.
@@ -56,6 +62,8 @@ impl fmt::Display for Reason {
             Reason::Cancelled => "cancelled",
             Reason::Edited => "text changed",
             Reason::Closed => "closed",
+            Reason::Prose => "in prose",
+            Reason::BeforeWord => "right before a word",
             Reason::Deadline => "deadline",
             Reason::EngineDown => "engine down",
             Reason::EngineFailed => "engine failed",

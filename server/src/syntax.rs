@@ -34,8 +34,8 @@ pub(crate) struct Syntax {
 pub(crate) enum Prose {
     /// A comment.
     Comment,
-    /// The text of a string.
-    String,
+    /// A string that starts at this byte.
+    String(usize),
 }
 
 impl Syntax {
@@ -103,7 +103,7 @@ impl Syntax {
             }
             if self.language.strings.contains(&inner.kind()) && (inside || inner.kind().ends_with("_content"))
             {
-                return Some(Prose::String);
+                return Some(Prose::String(inner.start_byte()));
             }
             node = inner.parent();
         }
@@ -119,38 +119,6 @@ impl Syntax {
         }
         // The text itself is no block.
         node.parent().map(|_| node.end_byte())
-    }
-
-    /// Start of the outermost item that begins at or after `offset`: a place to cut the text at.
-    pub(crate) fn item_start(&self, offset: usize) -> Option<usize> {
-        let root = self.tree.root_node();
-        let mut cursor = root.walk();
-        root.children(&mut cursor).map(|item| item.start_byte()).find(|&start| start >= offset)
-    }
-
-    /// Scopes around `offset`, outermost first: their bytes.
-    pub(crate) fn scopes(&self, offset: usize) -> Vec<Range<usize>> {
-        let mut scopes = Vec::new();
-        let mut node = self.tree.root_node().descendant_for_byte_range(offset, offset);
-        while let Some(inner) = node {
-            if self.language.scopes.contains(&inner.kind()) {
-                scopes.push(inner.byte_range());
-            }
-            node = inner.parent();
-        }
-        scopes.reverse();
-        scopes
-    }
-
-    /// Statements at the top level that bring names in: their bytes.
-    pub(crate) fn imports(&self) -> Vec<Range<usize>> {
-        let root = self.tree.root_node();
-        let mut cursor = root.walk();
-        let items = root.children(&mut cursor);
-        items
-            .filter(|item| self.language.imports.contains(&item.kind()))
-            .map(|item| item.byte_range())
-            .collect()
     }
 
     /// Nodes that the grammar could not place, and tokens that it had to make up.

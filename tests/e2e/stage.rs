@@ -8,6 +8,8 @@ use cinnabar_engine::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::harness::HUNG;
+
 /// Where the test meets the engine.
 pub struct Stage {
     loads: UnboundedReceiver<Loading>,
@@ -52,7 +54,8 @@ impl Stage {
 
     /// The next request that the engine runs.
     pub async fn call(&mut self) -> Call {
-        self.calls.recv().await.expect("the engine lives")
+        let call = tokio::time::timeout(HUNG, self.calls.recv()).await.expect("a request for the engine");
+        call.expect("the engine lives")
     }
 
     /// The next prompt that the engine prepares for.

@@ -66,6 +66,45 @@ async fn blanks_and_repetitions_are_nothing() {
 }
 
 #[tokio::test]
+async fn the_editor_by_itself_gets_nothing_in_prose_and_before_words_but_the_user_does() {
+    let mut editor = Editor::with("// to do\nlet a = 1;\n").await;
+    for (line, column) in [(0, 8), (1, 8)] {
+        // No call reaches the engine, and the request is answered.
+        let automatic = editor.ask_inline_with(URI, line, column, json!({ "triggerKind": 2 })).await;
+        assert_eq!(editor.reply(automatic).await, nothing());
+        assert_eq!(editor.inline(line, column, "b").await, item(line, column, "b"));
+    }
+    let automatic = editor.ask_inline_with(URI, 1, 5, json!({ "triggerKind": 2 })).await;
+    editor.stage.answer("b").await;
+    assert_eq!(editor.reply(automatic).await, item(1, 5, "b"));
+    // One that is refused takes the place of an older one as well.
+    let old = editor.ask_inline(1, 5).await;
+    let busy = editor.stage.call().await;
+    let new = editor.ask_inline_with(URI, 0, 8, json!({ "triggerKind": 2 })).await;
+    assert_eq!((editor.reply(old).await, editor.reply(new).await), (Value::Null, nothing()));
+    busy.until_stopped().recv().unwrap();
+    editor.leave().await;
+}
+
+#[tokio::test]
+async fn what_is_selected_in_the_menu_is_gone_on_from() {
+    let mut editor = Editor::with("let a = b.le;\n").await;
+    let range = json!({ "start": { "line": 0, "character": 10 }, "end": { "line": 0, "character": 12 } });
+    let context = json!({ "triggerKind": 2, "selectedCompletionInfo": { "range": range, "text": "length" } });
+    let id = editor.ask_inline_with(URI, 0, 12, context.clone()).await;
+    let request = editor.stage.answer(" + 1;").await;
+    assert_eq!((request.prompt.prefix.as_str(), request.prompt.suffix.as_str()), ("let a = b.length", ";\n"));
+    assert_eq!(editor.reply(id).await, item_over((0, 10), (0, 12), "length + 1"));
+    // The menu's entry changes with what is typed: the answer is void.
+    let id = editor.ask_inline_with(URI, 0, 12, context).await;
+    let call = editor.stage.call().await;
+    editor.edit(2, (0, 12), (0, 12), "n").await;
+    call.answer(" + 1;");
+    assert_eq!(editor.reply(id).await, nothing());
+    editor.leave().await;
+}
+
+#[tokio::test]
 async fn a_menu_entry_where_there_is_no_ghost_text() {
     let mut editor = Editor::start();
     let result = editor.initialize(json!({ "capabilities": {}, "clientInfo": { "name": "helix" } })).await;

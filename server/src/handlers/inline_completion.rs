@@ -1,14 +1,25 @@
 //! `textDocument/inlineCompletion`
 
-use crate::protocol::{INLINE_COMPLETION, InlineCompletionList, InlineCompletionParams};
-use crate::scheduler::{self, Asked, Placed};
+use crate::protocol::{AUTOMATIC, INLINE_COMPLETION, InlineCompletionList, InlineCompletionParams};
+use crate::scheduler::{self, Asked, Placed, Question};
 use crate::state::State;
 use crate::suggestion::Reason;
 use crate::to_lsp;
+use crate::trigger::Trigger;
 
 /// Asks the engine.
 pub(crate) fn ask(state: &State, params: &InlineCompletionParams) -> Result<Asked, Reason> {
-    scheduler::ask(state, INLINE_COMPLETION, &params.text_document.uri, params.position)
+    // Who does not say is answered.
+    let trigger =
+        if params.context.trigger_kind == AUTOMATIC { Trigger::Automatic } else { Trigger::Invoked };
+    let question = Question {
+        method: INLINE_COMPLETION,
+        uri: &params.text_document.uri,
+        position: params.position,
+        trigger,
+        selected: params.context.selected_completion_info.as_ref(),
+    };
+    scheduler::ask(state, &question)
 }
 
 /// The reply. Neovim keeps what it shows on `null` and clears it on an empty list, so only a request that another

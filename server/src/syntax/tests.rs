@@ -1,3 +1,5 @@
+//! Trees under edits, and what is read from them.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -14,37 +16,22 @@ fn prose_is_told_from_code() {
         ("rust", "let a = $1;", None),
         ("rust", "// note$", Some(Prose::Comment)),
         ("rust", "/* a $ b */ x()", Some(Prose::Comment)),
-        ("rust", "let s = \"he$llo\";", Some(Prose::String)),
-        ("rust", "let s = \"hello$\";", Some(Prose::String)),
+        ("rust", "let s = \"he$llo\";", Some(Prose::String(9))),
+        ("rust", "let s = \"hello$\";", Some(Prose::String(9))),
         ("rust", "let s = \"hello\"$;", None),
         ("python", "x = 1  # why$", Some(Prose::Comment)),
         ("python", "x = f'a{b$}c'", None),
-        ("python", "\"\"\"doc$string\"\"\"\n", Some(Prose::String)),
-        ("go", "s := \"a$b\"\n", Some(Prose::String)),
-        ("typescript", "const s = 'a$b';", Some(Prose::String)),
+        ("python", "\"\"\"doc$string\"\"\"\n", Some(Prose::String(3))),
+        ("go", "s := \"a$b\"\n", Some(Prose::String(5))),
+        ("typescript", "const s = 'a$b';", Some(Prose::String(10))),
         ("typescript", "const s = $1; // c", None),
-        ("json", "{\"a\": \"b$\"}", Some(Prose::String)),
+        ("json", "{\"a\": \"b$\"}", Some(Prose::String(7))),
         ("python", "$x = 1", None),
     ];
     for (id, text, expected) in cases {
         let offset = text.find('$').unwrap();
         assert_eq!(syntax(id, &text.replace('$', "")).prose(offset), expected, "{id}: {text}");
     }
-}
-
-#[test]
-fn scopes_and_imports_are_found() {
-    let text = "import os\nfrom re import sub\n\nclass A:\n    def f(self):\n        return 1\n\nx = 2\n";
-    let syntax = syntax("python", text);
-    let show = |ranges: Vec<Range<usize>>| -> Vec<String> {
-        ranges.into_iter().map(|r| text[r].lines().next().unwrap().trim().to_string()).collect()
-    };
-    assert_eq!(show(syntax.scopes(text.find("return").unwrap())), ["class A:", "def f(self):"]);
-    assert_eq!(show(syntax.scopes(text.find("x = 2").unwrap())), [""; 0]);
-    assert_eq!(show(syntax.imports()), ["import os", "from re import sub"]);
-    let class = text.find("class").unwrap();
-    assert_eq!(syntax.item_start(class - 3), Some(class));
-    assert_eq!(syntax.item_start(text.len()), None);
 }
 
 #[test]
