@@ -1,14 +1,14 @@
 //! `textDocument/inlineCompletion`
 
 use crate::protocol::{AUTOMATIC, INLINE_COMPLETION, InlineCompletionList, InlineCompletionParams};
-use crate::scheduler::{self, Asked, Placed, Question};
+use crate::scheduler::{self, Answer, Asked, Question};
 use crate::state::State;
 use crate::suggestion::Reason;
 use crate::to_lsp;
 use crate::trigger::Trigger;
 
-/// Asks the engine.
-pub(crate) fn ask(state: &State, params: &InlineCompletionParams) -> Result<Asked, Reason> {
+/// Asks.
+pub(crate) fn ask(state: &State, params: &InlineCompletionParams) -> Asked {
     // Who does not say is answered.
     let trigger =
         if params.context.trigger_kind == AUTOMATIC { Trigger::Automatic } else { Trigger::Invoked };
@@ -24,7 +24,7 @@ pub(crate) fn ask(state: &State, params: &InlineCompletionParams) -> Result<Aske
 
 /// The reply. Neovim keeps what it shows on `null` and clears it on an empty list, so only a request that another
 /// one took the place of gets `null`: the newer one decides what is shown.
-pub(crate) fn reply(state: &State, answer: Result<Placed, Reason>) -> Option<InlineCompletionList> {
+pub(crate) fn reply(state: &State, answer: Answer) -> Option<InlineCompletionList> {
     let encoding = state.agreed()?.encoding;
     match answer {
         Ok(placed) => Some(InlineCompletionList { items: vec![to_lsp::inline_item(&placed, encoding)] }),
