@@ -197,6 +197,36 @@ fn bench_measures_every_kind_of_work() {
 }
 
 #[test]
+fn a_benchmark_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results.jsonl");
+    let set = "tests/data/cursors.jsonl.gz";
+    let eval = || {
+        let results = results.to_str().unwrap();
+        run(&["eval", set, "--limit", "3", "--max-tokens", "8", "--results", results]).expect(0)
+    };
+    assert!(eval().stdout.contains("| all | 3 |"));
+    let whole = fs::read_to_string(&results).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    // The last line was cut by an interruption: its case is asked again, the others are not.
+    fs::write(&results, &whole[..whole.len() - 9]).unwrap();
+    assert!(eval().stdout.contains("| all | 3 |"));
+    let again = fs::read_to_string(&results).unwrap();
+    assert_eq!(again.lines().take(2).collect::<Vec<_>>(), lines[..2]);
+    let text = |line: &str| serde_json::from_str::<Value>(line).unwrap()["text"].clone();
+    assert_eq!(text(again.lines().nth(2).unwrap()), text(lines[2]));
+}
+
+#[test]
+fn what_is_no_benchmark_is_refused() {
+    run(&["eval", "nowhere.jsonl"]).refused("nowhere.jsonl");
+    let (_folder, path) = file("{\"id\": 1}\n");
+    run(&["eval", &path]).refused("line 1");
+    let (_folder, path) = file("");
+    run(&["eval", &path]).refused("holds no cases");
+}
+
+#[test]
 fn the_command_line_explains_itself() {
     let help = run(&["--help"]).expect(0).stdout;
     assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{help}");

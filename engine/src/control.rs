@@ -63,6 +63,11 @@ impl Control {
         }
     }
 
+    /// True when somebody wants to see every step.
+    pub fn is_watched(&self) -> bool {
+        self.watch.is_some()
+    }
+
     /// Shows the span to the watcher; the frame is built only when there is one.
     pub fn show(&mut self, frame: impl FnOnce() -> Frame) {
         if let Some(watch) = &mut self.watch {

@@ -31,7 +31,7 @@ pub struct CpuOptions {
 
 impl Default for CpuOptions {
     fn default() -> Self {
-        CpuOptions { threads: None, level: None, activations: Activations::F32 }
+        CpuOptions { threads: None, level: None, activations: Activations::Int8 }
     }
 }
 
@@ -93,10 +93,11 @@ impl CpuModel {
         };
         let threads = options.threads.unwrap_or_else(pool::physical_cores).max(1);
         let machine = Machine { level, pool: Pool::new(threads) };
-        let weights = Weights::pack(&config, gguf, &machine.pool)?;
+        let weights = Weights::pack(&config, gguf, options.activations, &machine.pool)?;
         gguf.release_pages();
         let storage = match options.activations {
             Activations::F32 => Storage::F32,
+            Activations::Int8 => Storage::F16,
         };
         let caches = || Cache::new(storage, config.kv_heads, config.head_dim);
         let rows = |width| Rows::new(options.activations, MAX_ROWS, width);
@@ -116,8 +117,8 @@ impl CpuModel {
         })
     }
 
-    /// Leaves the residual stream after the last layer in the scratch.
-    fn layers(&mut self, slot: usize, at: usize, ids: &[u32], attention: Attention) {
+    /// Leaves the residual stream after the last layer in the scratch; only the cache is filled when no `head` follows.
+    fn layers(&mut self, slot: usize, at: usize, ids: &[u32], attention: Attention, head: bool) {
         let CpuModel { config, machine, weights, rope, slots, scratch } = self;
         let rows = ids.len();
         let x = &mut scratch.x[..rows * config.hidden];
@@ -126,11 +127,14 @@ impl CpuModel {
         }
         let queries = &mut scratch.queries[..rows * config.q_width()];
         let (normed, attended, gated) = (&mut scratch.normed, &mut scratch.attended, &mut scratch.gated);
-        for (layer, cache) in weights.layers.iter().zip(&mut slots[slot]) {
+        for (i, (layer, cache)) in weights.layers.iter().zip(&mut slots[slot]).enumerate() {
             cache.reserve(at + rows);
             rms_norm(machine, x, &layer.attn_norm, config.norm_eps, normed);
             let out = Projected { queries: &mut *queries, cache: &mut *cache, at };
             linear::queries_keys_values(machine, &layer.queries_keys_values, normed, rows, rope, out);
+            if i + 1 == weights.layers.len() && !head {
+                break;
+            }
             attend(machine, queries, cache, at, rows, attention == Attention::Causal, attended);
             linear::add(machine, &layer.output, attended, x);
             rms_norm(machine, x, &layer.ffn_norm, config.norm_eps, normed);
@@ -182,7 +186,7 @@ impl Model for CpuModel {
     ) -> Result<(), EngineError> {
         assert!(ids.len() <= MAX_ROWS, "{} rows, at most {MAX_ROWS} run at once", ids.len());
         assert!(at + ids.len() <= self.config.context, "the model has no position {}", at + ids.len());
-        self.layers(slot, at, ids, attention);
+        self.layers(slot, at, ids, attention, !matches!(head, Head::None));
         match head {
             Head::None => {}
             Head::Picks(rows, sampler, picks) if sampler.is_greedy() => {
@@ -205,13 +209,18 @@ impl Model for CpuModel {
 }
 
 impl Weights {
-    fn pack(config: &Config, gguf: &Gguf, pool: &Pool) -> Result<Weights, EngineError> {
+    fn pack(
+        config: &Config,
+        gguf: &Gguf,
+        activations: Activations,
+        pool: &Pool,
+    ) -> Result<Weights, EngineError> {
         let (hidden, ffn) = (config.hidden, config.ffn);
         let rows = |name: &str, outputs, inputs| -> Result<Vec<&[u8]>, EngineError> {
             let bytes = gguf.q8_0(name, outputs, inputs)?;
             Ok(bytes.chunks_exact(inputs / Q8_0_WEIGHTS * Q8_0_BYTES).collect())
         };
-        let matrix = |rows: &[&[u8]], inputs| Matrix::pack(pool, inputs, rows);
+        let matrix = |rows: &[&[u8]], inputs| Matrix::pack(pool, activations, inputs, rows);
         let mut layers = Vec::with_capacity(config.layers);
         for i in 0..config.layers {
             let name = |part: &str| format!("blk.{i}.{part}.weight");

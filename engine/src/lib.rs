@@ -18,6 +18,7 @@ mod request;
 pub mod bench;
 pub mod config;
 pub mod cpu;
+pub mod cuda;
 mod decode;
 pub mod gguf;
 pub mod model;

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use cinnabar_kernels::Activations;
+
 use crate::config::Config;
 use crate::cpu::{CpuModel, CpuOptions};
+use crate::cuda::{CudaModel, CudaOptions};
 use crate::error::EngineError;
 use crate::gguf::Gguf;
 use crate::infill::Infill;
@@ -56,6 +59,9 @@ pub struct LoadOptions {
     pub threads: Option<usize>,
     /// Instruction level of the CPU engine, for comparisons; `None` is the best that the processor has.
     pub level: Option<String>,
+    /// The CPU engine computes in f32 with the weights as they are, which is slower; otherwise it rounds rows to bytes and
+    /// weights to six bits.
+    pub exact: bool,
 }
 
 /// Loads a model with its tokeniser. Takes as long as mapping and repacking the weights takes.
@@ -78,16 +84,15 @@ fn place(config: Config, gguf: &Gguf, options: &LoadOptions) -> Result<Box<dyn M
             let cpu = CpuOptions {
                 threads: options.threads,
                 level: options.level.clone(),
-                ..CpuOptions::default()
+                activations: if options.exact { Activations::F32 } else { Activations::Int8 },
             };
             Ok(Box::new(CpuModel::new(config, gguf, &cpu)?))
         }
         Device::Reference => Ok(Box::new(Reference::new(config, gguf)?)),
-        Device::Cuda(index) => Err(EngineError::Device {
-            device: format!("cuda:{index}"),
-            reason: "this build has no GPU engine".into(),
-            hint: "use --device cpu".into(),
-        }),
+        Device::Cuda(index) => {
+            let options = CudaOptions { index, ..CudaOptions::default() };
+            Ok(Box::new(CudaModel::new(config, gguf, &options)?))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::completion::Finish;
 use crate::config::Config;
 use crate::error::EngineError;
 use crate::sampler::{Pick, Sampler};
@@ -67,4 +68,45 @@ pub trait Model: Send {
         attention: Attention,
         head: Head<'_>,
     ) -> Result<(), EngineError>;
+
+    /// Fills a span by greedy rounds of draft and verify without leaving the device. `stop` is asked between rounds.
+    /// `None`: this model (or device) runs single passes only, and nothing has happened.
+    fn rounds(&mut self, rounds: &Rounds<'_>, stop: &dyn Fn() -> bool) -> Result<Option<Ran>, EngineError> {
+        let _ = (rounds, stop);
+        Ok(None)
+    }
+}
+
+/// A span to fill by rounds of one bidirectional draft and one causal verification.
+#[derive(Debug, Clone, Copy)]
+pub struct Rounds<'a> {
+    /// KV cache slot.
+    pub slot: usize,
+    /// Positions of the slot that are valid.
+    pub at: usize,
+    /// Token after them.
+    pub known: Pick,
+    /// Rows of a draft.
+    pub block: usize,
+    /// Tokens of text at most.
+    pub max_tokens: usize,
+    /// Line breaks at which the span ends.
+    pub max_lines: Option<usize>,
+    /// Per token: 128 if it is not text and ends the span, else its line breaks.
+    pub classes: &'a [u8],
+}
+
+/// What rounds made of a span.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ran {
+    /// The known token and what followed it: `cached + 1` picks.
+    pub picks: Vec<Pick>,
+    /// Leading picks that are the span's text.
+    pub settled: usize,
+    /// Leading picks whose keys and values are in the cache now.
+    pub cached: usize,
+    /// Rounds, two passes each.
+    pub rounds: usize,
+    /// Why the span ended; `None` when it was told to stop.
+    pub finish: Option<Finish>,
 }

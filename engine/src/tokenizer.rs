@@ -11,6 +11,8 @@ pub struct Tokenizer {
     bpe: Bpe,
     /// Per id: what the denoise loop asks about it.
     traits: Vec<Trait>,
+    /// The same, in a byte.
+    classes: Vec<u8>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -49,7 +51,12 @@ impl Tokenizer {
             *traits.get_mut(*id as usize).ok_or_else(|| bad(format!("has an id {id} beyond its size")))? =
                 Trait::Special;
         }
-        Ok(Tokenizer { bpe, traits })
+        let class = |t: &Trait| match *t {
+            Trait::Special => 128,
+            Trait::Text(breaks) => breaks.min(127),
+        };
+        let classes = traits.iter().map(class).collect();
+        Ok(Tokenizer { bpe, traits, classes })
     }
 
     /// Ids of plain text. Bytes without a token (21 values that valid text hardly has) are dropped.
@@ -66,6 +73,11 @@ impl Tokenizer {
     /// True for the reserved ids, which have a meaning and no text.
     pub fn is_special(&self, id: u32) -> bool {
         self.traits[id as usize] == Trait::Special
+    }
+
+    /// Per id: 128 for a reserved one, else its line breaks.
+    pub fn classes(&self) -> &[u8] {
+        &self.classes
     }
 
     /// Line breaks in the text of an id.

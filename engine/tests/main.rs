@@ -4,6 +4,7 @@
 mod engine_thread;
 mod golden;
 mod model_files;
+mod rounded;
 mod sampler;
 mod sessions;
 mod stream;

@@ -18,8 +18,9 @@ pub(crate) fn shipped() -> PathBuf {
     model_file("cinnabar-135m-q8_0-00001-of-00002.gguf")
 }
 
+/// The shipped model, exact: golden files are of f32.
 pub(crate) fn options(device: Device) -> LoadOptions {
-    LoadOptions { model: shipped(), device, ..LoadOptions::default() }
+    LoadOptions { model: shipped(), device, exact: true, ..LoadOptions::default() }
 }
 
 pub(crate) fn config() -> Config {

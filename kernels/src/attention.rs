@@ -7,18 +7,20 @@
 //!
 //! Tolerance between levels: `1e-5 · max |v|`, the order of additions and the exponential.
 
+use std::cell::RefCell;
+
 use crate::Machine;
 use crate::cache::Cache;
-use crate::level::{self, Level};
+use crate::level::{Level, vectorised};
 use crate::math;
 use crate::matrix::{BLOCK, TILE};
 use crate::rows::{Rows, Writer};
-use crate::tile::{self, Strided};
+use crate::tile::{self, Panel, Strided};
 
 /// Query rows of a unit, heads included, at most.
-const QUERIES: usize = 12;
-/// Positions of a run.
-const RUN: usize = 256;
+const QUERIES: usize = 24;
+/// Positions of a run: their keys or values are 16 KiB for heads of width 64.
+const RUN: usize = 64;
 /// Widest head.
 pub const MAX_HEAD: usize = 128;
 
@@ -43,7 +45,10 @@ pub fn attention(
     );
     assert_eq!(queries.len(), rows * heads * d, "queries have another shape");
     assert!(at + rows <= cache.positions() && rows <= out.capacity(), "rows are out of range");
-    let per_unit = QUERIES / group;
+    // Long units use keys and values best, but every thread wants some.
+    let most = QUERIES / group;
+    let wanted = (2 * machine.pool.threads()).div_ceil(cache.heads());
+    let per_unit = rows.div_ceil(wanted.max(rows.div_ceil(most))).max(1);
     let chunks = rows.div_ceil(per_unit);
     let writer = out.writer();
     machine.pool.run(cache.heads() * chunks, &|unit| {
@@ -54,9 +59,31 @@ pub fn attention(
         let job = Unit { kv, first, count, group, at, rows, causal };
         match machine.level {
             Level::REFERENCE => reference(&job, queries, cache, &writer),
-            level => run(level, &job, queries, cache, &writer),
+            level => SCRATCH.with_borrow_mut(|scratch| run(scratch, level, &job, queries, cache, &writer)),
         }
     });
+}
+
+/// What a unit works on.
+#[repr(align(64))]
+struct Scratch {
+    /// Scaled queries (queries, d).
+    scaled: [f32; QUERIES * MAX_HEAD],
+    /// (queries, d)
+    attended: [f32; QUERIES * MAX_HEAD],
+    /// (queries, positions of a run)
+    scores: [f32; QUERIES * RUN],
+    /// Keys or values of a run.
+    wide: [f32; RUN * MAX_HEAD],
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Box<Scratch>> = RefCell::new(Box::new(Scratch {
+        scaled: [0.0; _],
+        attended: [0.0; _],
+        scores: [0.0; _],
+        wide: [0.0; _],
+    }));
 }
 
 /// One KV head and rows `first..first + count`.
@@ -100,7 +127,7 @@ fn reference(unit: &Unit, queries: &[f32], cache: &Cache, out: &Writer<'_>) {
         let sum: f32 = weights.iter().sum();
         let mut attended = [0.0; MAX_HEAD];
         for (p, weight) in weights.iter().enumerate() {
-            let values = cache.values(unit.kv, p, 0);
+            let values = cache.values(unit.kv, p, 1);
             for (i, to) in attended[..d].iter_mut().enumerate() {
                 *to += weight / sum * values.get(i);
             }
@@ -109,14 +136,13 @@ fn reference(unit: &Unit, queries: &[f32], cache: &Cache, out: &Writer<'_>) {
     }
 }
 
-fn run(level: Level, unit: &Unit, queries: &[f32], cache: &Cache, out: &Writer<'_>) {
+fn run(scratch: &mut Scratch, level: Level, unit: &Unit, queries: &[f32], cache: &Cache, out: &Writer<'_>) {
     let d = cache.head();
     let heads = cache.heads() * unit.group;
     let count = unit.count * unit.group;
     let scale = 1.0 / (d as f32).sqrt();
-    let mut scaled = [0.0; QUERIES * MAX_HEAD];
-    let mut attended = [0.0; QUERIES * MAX_HEAD];
-    let mut scores = [0.0; QUERIES * RUN];
+    let Scratch { scaled, attended, scores, wide } = scratch;
+    attended[..count * d].fill(0.0);
     let mut softmax = [Softmax { max: f32::NEG_INFINITY, sum: 0.0 }; QUERIES];
     for q in 0..count {
         let (row, head) = unit.query(q);
@@ -131,7 +157,7 @@ fn run(level: Level, unit: &Unit, queries: &[f32], cache: &Cache, out: &Writer<'
         for panel in 0..seen.div_ceil(TILE) {
             let a = Strided { data: &scaled[..], stride: d };
             let keys = cache.keys(unit.kv, start / TILE + panel);
-            let b = Strided { data: keys, stride: TILE };
+            let b = Strided { data: Panel::F32(tile::widen(level, keys, wide)), stride: TILE };
             let to = Strided { data: &mut scores[panel * TILE..], stride: RUN };
             tile::product(level, count, d, a, b, to, false);
         }
@@ -141,9 +167,10 @@ fn run(level: Level, unit: &Unit, queries: &[f32], cache: &Cache, out: &Writer<'
             let weights = &mut scores[q * RUN..][..seen];
             softmax[q].absorb(level, weights, own, &mut attended[q * d..][..d]);
         }
+        let values = tile::widen(level, cache.values(unit.kv, start, seen), wide);
         for column in (0..d).step_by(TILE) {
             let a = Strided { data: &scores[..], stride: RUN };
-            let b = Strided { data: cache.values(unit.kv, start, column), stride: d };
+            let b = Strided { data: Panel::F32(&values[column..]), stride: d };
             let to = Strided { data: &mut attended[column..], stride: d };
             tile::product(level, count, seen, a, b, to, true);
         }
@@ -173,40 +200,135 @@ impl Softmax {
         if own.is_empty() {
             return;
         }
-        level::with(level, || {
-            let mut max = self.max;
-            for &x in own.iter() {
-                max = if x > max { x } else { max };
-            }
-            if max > self.max {
-                let scale = math::exp(self.max - max);
-                self.sum *= scale;
-                attended.iter_mut().for_each(|x| *x *= scale);
-                self.max = max;
-            }
-            let mut sums = [0.0f32; 8];
-            let mut eights = own.chunks_exact_mut(8);
-            for eight in &mut eights {
-                for (sum, x) in sums.iter_mut().zip(eight) {
-                    *x = math::exp(*x - max);
-                    *sum += *x;
-                }
-            }
-            for x in eights.into_remainder() {
-                *x = math::exp(*x - max);
-                self.sum += *x;
-            }
-            self.sum += sums.iter().sum::<f32>();
-        });
+        let max = largest(level, own);
+        if max > self.max {
+            let scale = (self.max - max).exp();
+            self.sum *= scale;
+            attended.iter_mut().for_each(|x| *x *= scale);
+            self.max = max;
+        }
+        self.sum += exponentials(level, own, self.max);
+    }
+}
+
+vectorised! {
+    fn largest(scores: &[f32]) -> f32 {
+        math::max(scores)
+    }
+}
+
+vectorised! {
+    /// Replaces each score by `exp(score - max)`; their sum.
+    fn exponentials(scores: &mut [f32], max: f32) -> f32 {
+        for x in scores.iter_mut() {
+            *x = math::exp(*x - max);
+        }
+        math::sum(scores)
     }
 }
 
 fn put(level: Level, out: &Writer<'_>, row: usize, from: usize, attended: &[f32]) {
-    for (block, values) in attended.chunks_exact(BLOCK).enumerate() {
+    let (blocks, _) = attended.as_chunks::<BLOCK>();
+    for (block, values) in blocks.iter().enumerate() {
         #[expect(unsafe_code, reason = "threads write different heads and rows")]
         // SAFETY: this head of this row belongs to this unit, and heads are whole numbers of blocks.
         unsafe {
             out.put(level, row, from / BLOCK + block, values);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::Storage;
+    use crate::rows::Activations;
+    use crate::testing::{close, machines, paint, read, reference};
+
+    /// A cache with painted keys and values at all of its positions.
+    fn cache(storage: Storage, heads: usize, d: usize, positions: usize) -> Cache {
+        let mut cache = Cache::new(storage, heads, d);
+        cache.reserve(positions);
+        for position in 0..positions {
+            for head in 0..heads {
+                let key = paint(d, position * 5 + head);
+                let value = paint(d, position * 3 + head + 100);
+                #[expect(unsafe_code, reason = "the test has the cache for itself")]
+                // SAFETY: no other thread has it.
+                unsafe {
+                    cache.writer().put_key(head, position, 0, &key);
+                    cache.writer().put_value(head, position, 0, &value);
+                }
+            }
+        }
+        cache
+    }
+
+    fn attend(
+        machine: &Machine,
+        cache: &Cache,
+        heads: usize,
+        at: usize,
+        rows: usize,
+        causal: bool,
+    ) -> Vec<f32> {
+        let width = heads * cache.head();
+        let queries: Vec<f32> = paint(rows * width, 7).iter().map(|x| 3.0 * x).collect();
+        let mut out = Rows::new(Activations::F32, rows, width);
+        attention(machine, &queries, cache, at, rows, causal, &mut out);
+        read(&out, rows)
+    }
+
+    #[test]
+    fn every_level_attends_alike() {
+        for (heads, kv_heads, d) in [(9, 3, 64), (2, 2, 32), (4, 1, 128), (24, 1, 32)] {
+            for storage in [Storage::F32, Storage::F16] {
+                let cache = cache(storage, kv_heads, d, 200);
+                for (at, rows) in
+                    [(0, 1), (0, 17), (1, 8), (15, 1), (16, 5), (63, 2), (64, 9), (65, 33), (130, 1)]
+                {
+                    for causal in [true, false] {
+                        let want = attend(&reference(), &cache, heads, at, rows, causal);
+                        for machine in machines() {
+                            let got = attend(&machine, &cache, heads, at, rows, causal);
+                            let what = format!("{} {heads}/{kv_heads} x {d}, {rows} at {at}", machine.level);
+                            close(&got, &want, |_| 1e-5, &what);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_position_is_its_value() {
+        let cache = cache(Storage::F32, 3, 64, 1);
+        for machine in machines() {
+            let got = attend(&machine, &cache, 9, 0, 1, true);
+            for (head, got) in got.chunks_exact(64).enumerate() {
+                close(got, &paint(64, head / 3 + 100), |_| 1e-6, "a head");
+            }
+        }
+    }
+
+    #[test]
+    fn a_causal_row_sees_nothing_behind_it() {
+        for machine in machines() {
+            let (mut near, mut far) = (cache(Storage::F32, 1, 32, 40), cache(Storage::F32, 1, 32, 40));
+            for (cache, x) in [(&mut near, 1.0), (&mut far, 900.0)] {
+                for position in 30..40 {
+                    #[expect(unsafe_code, reason = "the test has the cache for itself")]
+                    // SAFETY: no other thread has it.
+                    unsafe {
+                        cache.writer().put_key(0, position, 0, &[x; 32]);
+                        cache.writer().put_value(0, position, 0, &[x; 32]);
+                    }
+                }
+            }
+            let (near, far) =
+                (attend(&machine, &near, 1, 20, 20, true), attend(&machine, &far, 1, 20, 20, true));
+            assert_eq!(near[..10 * 32], far[..10 * 32], "{}", machine.level);
+            assert_ne!(near[10 * 32..], far[10 * 32..], "{}", machine.level);
         }
     }
 }

@@ -78,10 +78,9 @@ impl Cache {
         self.keys[head].part(panel * TILE * self.head, TILE * self.head)
     }
 
-    /// The values of a head from a position and its value `from` on: rows that are `d` apart.
-    pub(crate) fn values(&self, head: usize, position: usize, from: usize) -> Panel<'_> {
-        let start = position * self.head + from;
-        self.values[head].part(start, self.positions * self.head - start)
+    /// The values of a head at `positions` positions from `start` on: `[positions][d]`.
+    pub(crate) fn values(&self, head: usize, start: usize, positions: usize) -> Panel<'_> {
+        self.values[head].part(start * self.head, positions * self.head)
     }
 
     pub(crate) fn writer(&mut self) -> Writer<'_> {

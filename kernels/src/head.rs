@@ -5,8 +5,8 @@
 
 use crate::Machine;
 use crate::disjoint::Disjoint;
-use crate::level::{self, Level};
-use crate::linear;
+use crate::level::{Level, vectorised};
+use crate::linear::{self, MAX_ROWS};
 use crate::math;
 use crate::matrix::{BLOCK, Matrix};
 use crate::rows::Rows;
@@ -25,18 +25,22 @@ pub struct Best {
 impl Best {
     const NONE: Best = Best { token: 0, logit: f32::NEG_INFINITY, sum: 0.0 };
 
-    /// Joins what was found in two parts of the vocabulary, the second of which comes after the first.
+    /// Joins what was found in two parts of the vocabulary. Of equal logits the lower token wins.
     fn join(self, other: Best) -> Best {
         if other.sum == 0.0 {
             return self;
         }
-        if self.sum == 0.0 || other.logit > self.logit {
+        let ahead = other.logit > self.logit || (other.logit == self.logit && other.token < self.token);
+        if self.sum == 0.0 || ahead {
             let sum = if self.sum == 0.0 { 0.0 } else { self.sum * (self.logit - other.logit).exp() };
             return Best { sum: other.sum + sum, ..other };
         }
         Best { sum: self.sum + other.sum * (other.logit - self.logit).exp(), ..self }
     }
 }
+
+/// Blocks of outputs of a unit of work.
+const BLOCKS: usize = 8;
 
 /// The best token of each of the first `rows` rows of `x`, appended to `out`.
 pub fn best(
@@ -47,19 +51,33 @@ pub fn best(
     banned: Option<u32>,
     out: &mut Vec<Best>,
 ) {
-    let units = vocabulary.outputs().div_ceil(BLOCK);
+    let outputs = vocabulary.outputs();
+    let blocks = outputs.div_ceil(BLOCK);
+    let units = blocks.div_ceil(BLOCKS);
     let mut parts = vec![Best::NONE; units * rows];
     let to = Disjoint::new(&mut parts);
-    linear::units(machine, vocabulary, x, rows, |unit, columns| {
-        let width = BLOCK.min(vocabulary.outputs() - unit * BLOCK);
+    machine.pool.run(units, &|unit| {
+        let mut lanes = [Lanes::NONE; MAX_ROWS];
+        for block in unit * BLOCKS..blocks.min((unit + 1) * BLOCKS) {
+            linear::block(machine.level, vocabulary, block, x, rows, |columns| {
+                let (rows, _) = columns.as_chunks_mut::<BLOCK>();
+                for (lanes, logits) in lanes.iter_mut().zip(rows) {
+                    if let Some(banned) = banned.filter(|&token| token as usize / BLOCK == block) {
+                        logits[banned as usize % BLOCK] = f32::NEG_INFINITY;
+                    }
+                    logits[BLOCK.min(outputs - block * BLOCK)..].fill(f32::NEG_INFINITY);
+                    match machine.level {
+                        Level::REFERENCE => plain(lanes, logits, block),
+                        level => absorb(level, lanes, logits, (block * BLOCK) as u32),
+                    }
+                }
+            });
+        }
         #[expect(unsafe_code, reason = "threads write different parts")]
         // SAFETY: this part belongs to this unit.
         let to = unsafe { to.slice(unit * rows, rows) };
-        for (best, logits) in to.iter_mut().zip(columns.chunks_exact_mut(BLOCK)) {
-            if let Some(banned) = banned.filter(|&token| token as usize / BLOCK == unit) {
-                logits[banned as usize % BLOCK] = f32::NEG_INFINITY;
-            }
-            *best = best_of(machine.level, (unit * BLOCK) as u32, &logits[..width]);
+        for (to, lanes) in to.iter_mut().zip(&lanes) {
+            *to = lanes.best();
         }
     });
     out.extend(
@@ -68,36 +86,148 @@ pub fn best(
     );
 }
 
-/// The best of some logits, the first of which is token `first`.
-fn best_of(level: Level, first: u32, logits: &[f32]) -> Best {
-    let (token, logit) = match level {
-        Level::REFERENCE => logits
-            .iter()
-            .enumerate()
-            .fold((0, f32::NEG_INFINITY), |best, (i, &x)| if x > best.1 { (i, x) } else { best }),
-        _ => {
-            let logit = level::with(level, || {
-                logits.iter().fold(f32::NEG_INFINITY, |m, &x| if x > m { x } else { m })
-            });
-            (logits.iter().position(|&x| x == logit).unwrap_or(0), logit)
-        }
-    };
-    if logit == f32::NEG_INFINITY {
-        return Best::NONE;
+/// The best of every 16th logit of a row: what a vector holds of it.
+#[derive(Clone, Copy)]
+struct Lanes {
+    logits: [f32; LANES],
+    tokens: [u32; LANES],
+    sums: [f32; LANES],
+}
+
+const LANES: usize = 16;
+
+impl Lanes {
+    /// A finite stand-in for minus infinity, so that differences stay numbers.
+    const LOWEST: f32 = -1e30;
+
+    const NONE: Lanes = Lanes { logits: [Self::LOWEST; LANES], tokens: [0; LANES], sums: [0.0; LANES] };
+
+    fn best(&self) -> Best {
+        let lane = |i: usize| match self.logits[i] > Self::LOWEST {
+            true => Best { token: self.tokens[i], logit: self.logits[i], sum: self.sums[i] },
+            false => Best::NONE,
+        };
+        (0..LANES).map(lane).fold(Best::NONE, Best::join)
     }
-    let sum = match level {
-        Level::REFERENCE => logits.iter().map(|x| (x - logit).exp()).sum(),
-        _ => level::with(level, || {
-            let mut sums = [0.0f32; 8];
-            let mut eights = logits.chunks_exact(8);
-            for eight in &mut eights {
-                for (sum, x) in sums.iter_mut().zip(eight) {
-                    *sum += math::exp(x - logit);
+}
+
+fn plain(lanes: &mut Lanes, logits: &[f32; BLOCK], block: usize) {
+    for (i, &x) in logits.iter().enumerate().filter(|(_, x)| **x > f32::NEG_INFINITY) {
+        let one = Best { token: (block * BLOCK + i) as u32, logit: x, sum: 1.0 };
+        let best = lanes.best().join(one);
+        *lanes = Lanes::NONE;
+        (lanes.tokens[0], lanes.logits[0], lanes.sums[0]) = (best.token, best.logit, best.sum);
+    }
+}
+
+vectorised! {
+    /// Takes in a block of logits, the first of which is token `first`.
+    fn absorb(lanes: &mut Lanes, logits: &[f32; BLOCK], first: u32) {
+        for half in 0..BLOCK / LANES {
+            for i in 0..LANES {
+                let x = logits[half * LANES + i].max(Lanes::LOWEST);
+                let (old, more) = (lanes.logits[i], x > lanes.logits[i]);
+                let new = if more { x } else { old };
+                // One of the two exponents is 0, and only the other is worth an exponential.
+                let e = math::exp(if more { old - x } else { x - old });
+                let sum = lanes.sums[i];
+                lanes.sums[i] = if more { sum * e + 1.0 } else { sum + e };
+                lanes.logits[i] = new;
+                lanes.tokens[i] = if more { first + (half * LANES + i) as u32 } else { lanes.tokens[i] };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::tests::matrix;
+    use crate::rows::Activations;
+    use crate::testing::{machines, paint, reference, rows};
+
+    /// What the head finds, from all logits in f64.
+    fn expected(logits: &[f32], banned: Option<u32>) -> Best {
+        let kept = || logits.iter().enumerate().filter(|&(i, _)| Some(i as u32) != banned);
+        let (token, logit) =
+            kept().fold((0, f32::NEG_INFINITY), |m, (i, &x)| if x > m.1 { (i, x) } else { m });
+        let sum: f64 = kept().map(|(_, &x)| (f64::from(x) - f64::from(logit)).exp()).sum();
+        Best { token: token as u32, logit, sum: sum as f32 }
+    }
+
+    #[test]
+    fn every_level_finds_the_largest_logit() {
+        for activations in [Activations::F32, Activations::Int8] {
+            for tokens in [1, 31, 32, 33, 255, 256, 257, 1000] {
+                let vocabulary = matrix(activations, tokens, 64, 3);
+                for count in [1, 3, 32] {
+                    let x = rows(activations, 64, &paint(count * 64, tokens));
+                    let mut logits = vec![0.0; count * tokens];
+                    linear::store(&reference(), &vocabulary, &x, &mut logits);
+                    let first = expected(&logits[..tokens], None).token;
+                    for banned in [None, Some(first), Some(tokens as u32 - 1)] {
+                        if tokens == 1 && banned.is_some() {
+                            continue;
+                        }
+                        for machine in machines() {
+                            let mut found = Vec::new();
+                            best(&machine, &vocabulary, &x, count, banned, &mut found);
+                            assert_eq!(found.len(), count);
+                            for (found, logits) in found.iter().zip(logits.chunks_exact(tokens)) {
+                                let want = expected(logits, banned);
+                                let what = format!("{activations:?} {} {tokens} {banned:?}", machine.level);
+                                // Equal up to the order of additions: another token only if its logit is as large.
+                                let chosen = logits[found.token as usize];
+                                assert!(
+                                    (chosen - want.logit).abs() <= 1e-5,
+                                    "{what}: {found:?}, not {want:?}"
+                                );
+                                assert!(
+                                    (found.logit - want.logit).abs() <= 1e-5,
+                                    "{what}: {found:?}, not {want:?}"
+                                );
+                                assert!(
+                                    (found.sum / want.sum - 1.0).abs() <= 1e-4,
+                                    "{what}: {found:?}, not {want:?}"
+                                );
+                                assert_ne!(Some(found.token), banned, "{what}");
+                            }
+                        }
+                    }
                 }
             }
-            let rest: f32 = eights.remainder().iter().map(|x| math::exp(x - logit)).sum();
-            sums.iter().sum::<f32>() + rest
-        }),
-    };
-    Best { token: first + token as u32, logit, sum }
+        }
+    }
+
+    #[test]
+    fn of_equal_logits_the_first_token_wins() {
+        for machine in machines() {
+            for level in [Level::REFERENCE, machine.level] {
+                let mut lanes = Lanes::NONE;
+                for block in 0..3 {
+                    let logits = [2.5; BLOCK];
+                    match level {
+                        Level::REFERENCE => plain(&mut lanes, &logits, block),
+                        level => absorb(level, &mut lanes, &logits, (block * BLOCK) as u32),
+                    }
+                }
+                assert_eq!(lanes.best(), Best { token: 0, logit: 2.5, sum: 96.0 }, "{level}");
+            }
+        }
+    }
+
+    #[test]
+    fn logits_far_apart_keep_their_order() {
+        for machine in machines() {
+            let mut lanes = Lanes::NONE;
+            let logits: [f32; BLOCK] = std::array::from_fn(|i| if i == 21 { 300.0 } else { -300.0 });
+            match machine.level {
+                Level::REFERENCE => plain(&mut lanes, &logits, 0),
+                level => absorb(level, &mut lanes, &logits, 0),
+            }
+            let found = lanes.best();
+            assert_eq!((found.token, found.logit), (21, 300.0));
+            assert!((found.sum - 1.0).abs() < 1e-6, "{found:?}");
+        }
+    }
 }

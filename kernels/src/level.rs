@@ -116,33 +116,42 @@ impl fmt::Debug for Level {
     }
 }
 
-/// Runs plain code compiled with the level's instructions, so that the compiler may vectorise its loops.
-#[inline(always)]
-pub(crate) fn with<R>(level: Level, code: impl FnOnce() -> R) -> R {
-    match level.0 {
-        #[cfg(target_arch = "x86_64")]
-        #[expect(unsafe_code, reason = "code for instructions that not every processor has")]
-        // SAFETY: a level exists only where its instructions do.
-        Kind::Avx2 | Kind::AvxVnni => unsafe { avx2(code) },
-        #[cfg(target_arch = "x86_64")]
-        #[expect(unsafe_code, reason = "code for instructions that not every processor has")]
-        // SAFETY: a level exists only where its instructions do.
-        Kind::Avx512 => unsafe { avx512(code) },
-        _ => code(),
-    }
-}
+/// Defines a function of a level and some arguments whose plain body is compiled once for each set of instructions, so
+/// that the compiler may vectorise its loops.
+macro_rules! vectorised {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
+        $(#[$meta])*
+        $vis fn $name(level: $crate::Level, $($arg: $type),*) $(-> $out)? {
+            #[inline(always)]
+            fn body($($arg: $type),*) $(-> $out)? $body
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn avx2<R>(code: impl FnOnce() -> R) -> R {
-    code()
-}
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,f16c")]
+            fn avx2($($arg: $type),*) $(-> $out)? {
+                body($($arg),*)
+            }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-fn avx512<R>(code: impl FnOnce() -> R) -> R {
-    code()
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq")]
+            fn avx512($($arg: $type),*) $(-> $out)? {
+                body($($arg),*)
+            }
+
+            match level.kind() {
+                #[cfg(target_arch = "x86_64")]
+                #[expect(unsafe_code, reason = "instructions that not every processor has")]
+                // SAFETY: a level exists only where its instructions do.
+                $crate::level::Kind::Avx2 | $crate::level::Kind::AvxVnni => unsafe { avx2($($arg),*) },
+                #[cfg(target_arch = "x86_64")]
+                #[expect(unsafe_code, reason = "instructions that not every processor has")]
+                // SAFETY: a level exists only where its instructions do.
+                $crate::level::Kind::Avx512 => unsafe { avx512($($arg),*) },
+                _ => body($($arg),*),
+            }
+        }
+    };
 }
+pub(crate) use vectorised;
 
 #[cfg(test)]
 mod tests {

@@ -15,8 +15,12 @@
 //!
 //! This crate knows no model, tokenizer or configuration, and reads no environment.
 
+#![expect(clippy::needless_range_loop, reason = "an inner loop names a row for several arrays at once")]
+
 pub mod attention;
 pub mod cache;
+#[expect(unsafe_code, reason = "the driver and the kernels behind it are C")]
+pub mod cuda;
 pub mod head;
 pub mod level;
 pub mod linear;
@@ -27,8 +31,13 @@ pub mod rope;
 pub mod rows;
 
 mod disjoint;
+mod dot;
 mod math;
+mod sixes;
 mod tile;
+
+#[cfg(test)]
+mod testing;
 
 pub use cache::{Cache, Storage};
 pub use level::Level;

@@ -3,14 +3,18 @@
 //! Threads share the outputs: each unit makes 32 columns of all rows, so that every weight is read once, and finishes
 //! them while they are in the first cache. Tolerance between levels: `1e-5 · Σ |x w|`, the order of additions.
 
+use std::cell::RefCell;
+
 use crate::Machine;
 use crate::cache::{self, Cache};
 use crate::disjoint::Disjoint;
-use crate::level::{self, Level};
+use crate::dot;
+use crate::level::{Level, vectorised};
 use crate::math;
-use crate::matrix::{BLOCK, Matrix, TILE};
+use crate::matrix::{BLOCK, Matrix, TILE, Tile};
 use crate::rope::Rope;
-use crate::rows::Rows;
+use crate::rows::{Bytes, Rows, View};
+use crate::sixes;
 use crate::tile::{self, Panel, Strided};
 
 /// Rows of one product at most: what a unit keeps on its stack.
@@ -18,6 +22,23 @@ pub const MAX_ROWS: usize = 128;
 
 /// Blocks that are dequantised at a time: a panel of 16 KiB.
 const PANEL_BLOCKS: usize = 8;
+
+/// Blocks that are unpacked at a time: 24 KiB.
+const QUAD_BLOCKS: usize = 48;
+
+/// Starts on a cache line, so that no vector is loaded from two.
+#[repr(align(64))]
+struct Line<T>(T);
+
+// Each thread keeps its scratch: clearing it for every unit would cost a single row a third of its time.
+thread_local! {
+    /// Products of a unit's rows.
+    static COLUMNS: RefCell<Box<Line<[f32; MAX_ROWS * 2 * BLOCK]>>> = RefCell::new(Box::new(Line([0.0; _])));
+    /// Dequantised weights of 16 outputs.
+    static PANEL: RefCell<Box<Line<[f32; PANEL_BLOCKS * BLOCK * TILE]>>> = RefCell::new(Box::new(Line([0.0; _])));
+    /// Unpacked weights of 16 outputs.
+    static QUADS: RefCell<Box<Line<[u8; QUAD_BLOCKS * BLOCK * TILE]>>> = RefCell::new(Box::new(Line([0; _])));
+}
 
 /// Adds the product to `y` (rows, outputs): the residual stream after a projection.
 pub fn add(machine: &Machine, weights: &Matrix, x: &Rows, y: &mut [f32]) {
@@ -53,41 +74,48 @@ pub fn interleave<T: Copy>(gates: &[T], values: &[T]) -> Vec<T> {
 pub fn gated(machine: &Machine, weights: &Matrix, x: &Rows, rows: usize, out: &mut Rows) {
     assert_eq!(weights.outputs(), 2 * out.width(), "every value has a gate");
     assert!(rows <= out.capacity().min(x.capacity()).min(MAX_ROWS), "too many rows");
-    assert_eq!(weights.inputs(), x.width(), "rows and weights have another width");
+    check(weights, x);
     let level = machine.level;
     let writer = out.writer();
     machine.pool.run(weights.outputs() / (2 * BLOCK), &|unit| {
-        let mut columns = [0.0; MAX_ROWS * 2 * BLOCK];
-        let columns = &mut columns[..rows * 2 * BLOCK];
-        for part in 0..4 {
-            let out = Strided { data: &mut columns[part * TILE..], stride: 2 * BLOCK };
-            product(level, weights, 4 * unit + part, x, rows, out);
-        }
-        for (row, columns) in columns.chunks_exact_mut(2 * BLOCK).enumerate() {
-            let (gates, values) = columns.split_at_mut(BLOCK);
-            gate(level, gates, values);
-            #[expect(unsafe_code, reason = "threads write different blocks")]
-            // SAFETY: block `unit` of every row belongs to this unit.
-            unsafe {
-                writer.put(level, row, unit, values);
+        COLUMNS.with_borrow_mut(|columns| {
+            let columns = &mut columns.0[..rows * 2 * BLOCK];
+            for part in 0..4 {
+                let out = Strided { data: &mut columns[part * TILE..], stride: 2 * BLOCK };
+                product(level, weights, 4 * unit + part, x, rows, out);
             }
-        }
+            let (columns, _) = columns.as_chunks::<{ 2 * BLOCK }>();
+            for (row, columns) in columns.iter().enumerate() {
+                let gated = gate(level, columns);
+                #[expect(unsafe_code, reason = "threads write different blocks")]
+                // SAFETY: block `unit` of every row belongs to this unit.
+                unsafe {
+                    writer.put(level, row, unit, &gated);
+                }
+            }
+        });
     });
 }
 
-fn gate(level: Level, gates: &[f32], values: &mut [f32]) {
+/// `silu(gate) · value` of a block of gates and one of values.
+fn gate(level: Level, columns: &[f32; 2 * BLOCK]) -> [f32; BLOCK] {
     match level {
-        Level::REFERENCE => {
-            for (value, &gate) in values.iter_mut().zip(gates) {
-                *value *= gate / (1.0 + (-gate).exp());
-            }
-        }
-        _ => level::with(level, || {
-            for (value, &gate) in values.iter_mut().zip(gates) {
-                *value *= math::silu(gate);
-            }
+        Level::REFERENCE => std::array::from_fn(|i| {
+            let gate = columns[i];
+            columns[BLOCK + i] * gate / (1.0 + (-gate).exp())
         }),
+        _ => gate_fast(level, columns),
     }
+}
+
+vectorised! {
+fn gate_fast(columns: &[f32; 2 * BLOCK]) -> [f32; BLOCK] {
+    let mut gated = [0.0; BLOCK];
+    for i in 0..BLOCK {
+        gated[i] = columns[BLOCK + i] * math::silu(columns[i]);
+    }
+    gated
+}
 }
 
 /// Where the outputs of [`queries_keys_values`] go.
@@ -124,7 +152,7 @@ pub fn queries_keys_values(
         for (row, part) in columns.chunks_exact_mut(BLOCK).enumerate() {
             let position = at + row;
             if output < query + kv {
-                rope.turn(position, from, part);
+                rope.turn(machine.level, position, from, part);
             }
             #[expect(unsafe_code, reason = "threads write different parts")]
             // SAFETY: these outputs belong to this unit, and heads are whole numbers of units.
@@ -142,38 +170,101 @@ pub fn queries_keys_values(
 }
 
 /// Calls `finish(unit, columns)` for every 32 outputs, with the products of all rows (rows, 32).
-pub(crate) fn units(
+fn units(
     machine: &Machine,
     weights: &Matrix,
     x: &Rows,
     rows: usize,
     finish: impl Fn(usize, &mut [f32]) + Sync,
 ) {
-    assert!(rows <= x.capacity().min(MAX_ROWS), "too many rows");
-    assert_eq!(weights.inputs(), x.width(), "rows and weights have another width");
     machine.pool.run(weights.outputs().div_ceil(BLOCK), &|unit| {
-        let mut columns = [0.0; MAX_ROWS * BLOCK];
-        let columns = &mut columns[..rows * BLOCK];
-        for part in 0..(weights.tiles() - 2 * unit).min(2) {
-            let out = Strided { data: &mut columns[part * TILE..], stride: BLOCK };
-            product(machine.level, weights, 2 * unit + part, x, rows, out);
-        }
-        finish(unit, columns);
+        block(machine.level, weights, unit, x, rows, |columns| finish(unit, columns));
     });
+}
+
+/// Calls `finish` with the products (rows, 32) of all rows with block `block` of 32 outputs.
+pub(crate) fn block(
+    level: Level,
+    weights: &Matrix,
+    block: usize,
+    x: &Rows,
+    rows: usize,
+    finish: impl FnOnce(&mut [f32]),
+) {
+    assert!(rows <= x.capacity().min(MAX_ROWS), "too many rows");
+    check(weights, x);
+    COLUMNS.with_borrow_mut(|columns| {
+        let columns = &mut columns.0[..rows * BLOCK];
+        for part in 0..(weights.tiles() - 2 * block).min(2) {
+            let out = Strided { data: &mut columns[part * TILE..], stride: BLOCK };
+            product(level, weights, 2 * block + part, x, rows, out);
+        }
+        finish(columns);
+    });
+}
+
+fn check(weights: &Matrix, x: &Rows) {
+    assert_eq!(weights.inputs(), x.width(), "rows and weights have another width");
+    assert_eq!(weights.activations(), x.activations(), "weights are packed for rows of another kind");
 }
 
 /// The products of the first `rows` rows with 16 outputs.
 fn product(level: Level, weights: &Matrix, tile: usize, x: &Rows, rows: usize, out: Strided<&mut [f32]>) {
-    let weights = weights.tile(tile);
-    let blocks = x.width() / BLOCK;
-    let mut panel = [0.0; PANEL_BLOCKS * BLOCK * TILE];
+    let tile = weights.tile(tile);
+    match x.view() {
+        View::F32(values) => {
+            PANEL.with_borrow_mut(|panel| floats(level, tile, &mut panel.0, (values, x.width()), rows, out));
+        }
+        View::Int8(bytes) => {
+            QUADS.with_borrow_mut(|quads| {
+                whole_numbers(level, tile, &mut quads.0, (bytes, x.width()), rows, out)
+            });
+        }
+    }
+}
+
+fn floats(
+    level: Level,
+    tile: Tile<'_>,
+    panel: &mut [f32],
+    (x, width): (&[f32], usize),
+    rows: usize,
+    out: Strided<&mut [f32]>,
+) {
+    let blocks = width / BLOCK;
     for first in (0..blocks).step_by(PANEL_BLOCKS) {
         let count = PANEL_BLOCKS.min(blocks - first);
         let depth = count * BLOCK;
-        tile::dequantise(level, weights, first, count, &mut panel);
-        let a = Strided { data: &x.values()[first * BLOCK..], stride: x.width() };
+        tile::dequantise(level, tile, first, count, panel);
+        let a = Strided { data: &x[first * BLOCK..], stride: width };
         let b = Strided { data: Panel::F32(&panel[..depth * TILE]), stride: TILE };
         let out = Strided { data: &mut *out.data, stride: out.stride };
         tile::product(level, rows, depth, a, b, out, first > 0);
     }
 }
+
+fn whole_numbers(
+    level: Level,
+    tile: Tile<'_>,
+    quads: &mut [u8],
+    (x, width): (dot::Input<'_>, usize),
+    rows: usize,
+    out: Strided<&mut [f32]>,
+) {
+    let blocks = width / BLOCK;
+    for first in (0..blocks).step_by(QUAD_BLOCKS) {
+        let count = QUAD_BLOCKS.min(blocks - first);
+        sixes::unpack(level, &tile.quants[first * sixes::BLOCK_BYTES..][..count * sixes::BLOCK_BYTES], quads);
+        let x = Bytes {
+            quants: &x.quants[first * BLOCK..],
+            scales: &x.scales[first..],
+            offsets: &x.offsets[first..],
+        };
+        let weights = dot::Quads { bytes: quads, scales: &tile.scales[first * TILE..][..count * TILE] };
+        let out = Strided { data: &mut *out.data, stride: out.stride };
+        dot::product(level, rows, width, x, weights, out, first > 0);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -102,8 +102,11 @@ impl Pool {
         // A unit that panics here must not leave before the helpers have let go of the task.
         let outcome = catch_unwind(AssertUnwindSafe(|| shared.work(task, units)));
         shared.state.fetch_and(!OPEN, Ordering::AcqRel);
+        let mut looks = 0u32;
         while shared.state.load(Ordering::Acquire) & JOINED != 0 {
-            std::hint::spin_loop();
+            looks = looks.saturating_add(1);
+            // A helper that is late this long was put aside, perhaps for this thread.
+            if looks < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
         *lock(&shared.job) = None;
         if let Err(panic) = outcome {

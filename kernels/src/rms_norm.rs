@@ -3,7 +3,7 @@
 //! Tolerance between levels: `1e-6 · |y|`, the order of additions.
 
 use crate::Machine;
-use crate::level::{self, Level};
+use crate::level::{Level, vectorised};
 use crate::matrix::BLOCK;
 use crate::rows::Rows;
 
@@ -37,17 +37,61 @@ pub fn rms_norm(machine: &Machine, x: &[f32], weight: &[f32], eps: f32, out: &mu
 }
 
 fn mean_square(level: Level, x: &[f32]) -> f32 {
-    let sum = match level {
-        Level::REFERENCE => x.iter().map(|x| x * x).sum::<f32>(),
-        _ => level::with(level, || {
-            let mut sums = [0.0f32; BLOCK];
-            for block in x.chunks_exact(BLOCK) {
-                for (sum, x) in sums.iter_mut().zip(block) {
-                    *sum += x * x;
+    match level {
+        Level::REFERENCE => x.iter().map(|x| x * x).sum::<f32>() / x.len() as f32,
+        _ => sum_of_squares(level, x) / x.len() as f32,
+    }
+}
+
+vectorised! {
+fn sum_of_squares(x: &[f32]) -> f32 {
+    let mut sums = [0.0f32; BLOCK];
+    for block in x.chunks_exact(BLOCK) {
+        for (sum, x) in sums.iter_mut().zip(block) {
+            *sum += x * x;
+        }
+    }
+    sums.iter().sum()
+}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::Activations;
+    use crate::testing::{close, machines, paint, read};
+
+    #[test]
+    fn every_level_normalises_alike() {
+        for width in [32, 64, 96, 576] {
+            for rows in [1, 3, 4, 5, 33] {
+                let x: Vec<f32> = paint(rows * width, 1).iter().map(|x| 20.0 * x).collect();
+                let gains = paint(width, 2);
+                let want: Vec<f32> = x
+                    .chunks_exact(width)
+                    .flat_map(|x| {
+                        let mean = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / width as f64;
+                        let scale = 1.0 / (mean + 1e-5).sqrt();
+                        x.iter().zip(&gains).map(move |(x, g)| (f64::from(*x) * scale * f64::from(*g)) as f32)
+                    })
+                    .collect();
+                for machine in machines() {
+                    let mut out = Rows::new(Activations::F32, rows + 1, width);
+                    rms_norm(&machine, &x, &gains, 1e-5, &mut out);
+                    let got = read(&out, rows + 1);
+                    close(&got[..rows * width], &want, |i| 1e-6 * want[i].abs() + 1e-7, machine.level.name());
+                    assert!(got[rows * width..].iter().all(|&x| x == 0.0), "a row too many was written");
                 }
             }
-            sums.iter().sum()
-        }),
-    };
-    sum / x.len() as f32
+        }
+    }
+
+    #[test]
+    fn zero_stays_zero() {
+        for machine in machines() {
+            let mut out = Rows::new(Activations::Int8, 1, 64);
+            rms_norm(&machine, &[0.0; 64], &[1.0; 64], 1e-5, &mut out);
+            assert_eq!(read(&out, 1), [0.0; 64]);
+        }
+    }
 }

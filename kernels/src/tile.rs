@@ -11,6 +11,10 @@ use crate::matrix::{BLOCK, TILE, Tile};
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 
 /// Rows of equal length, apart by a stride.
 #[derive(Clone, Copy)]
@@ -62,7 +66,15 @@ pub(crate) fn product(
         #[cfg(target_arch = "x86_64")]
         #[expect(unsafe_code, reason = "instructions that not every processor has")]
         // SAFETY: the level proves the instructions, the assertions above the bounds.
-        Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => unsafe { avx2::product(rows, depth, a, b, out, add) },
+        Kind::Avx2 | Kind::AvxVnni => unsafe { avx2::product(rows, depth, a, b, out, add) },
+        #[cfg(target_arch = "x86_64")]
+        #[expect(unsafe_code, reason = "instructions that not every processor has")]
+        // SAFETY: the level proves the instructions, the assertions above the bounds.
+        Kind::Avx512 => unsafe { avx512::product(rows, depth, a, b, out, add) },
+        #[cfg(target_arch = "aarch64")]
+        #[expect(unsafe_code, reason = "instructions that not every processor has")]
+        // SAFETY: the level proves the instructions, the assertions above the bounds.
+        Kind::Neon => unsafe { neon::product(rows, depth, a, b, out, add) },
         _ => match b.data {
             Panel::F32(data) => reference(rows, depth, a, data, |x| x, b.stride, out, add),
             Panel::F16(data) => reference(rows, depth, a, data, f16::to_f32, b.stride, out, add),
@@ -94,9 +106,30 @@ fn reference<B: Copy>(
     }
 }
 
+/// A panel as f32: as it is, or widened into `to`.
+pub(crate) fn widen<'a>(level: Level, panel: Panel<'a>, to: &'a mut [f32]) -> &'a [f32] {
+    let from = match panel {
+        Panel::F32(from) => return from,
+        Panel::F16(from) => from,
+    };
+    let to = &mut to[..from.len()];
+    match level.kind() {
+        #[cfg(target_arch = "x86_64")]
+        #[expect(unsafe_code, reason = "instructions that not every processor has")]
+        // SAFETY: the level proves the instructions, `to` is as long as `from`.
+        Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => unsafe { avx2::widen(from, to) },
+        _ => {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = from.to_f32();
+            }
+        }
+    }
+    to
+}
+
 /// Writes the weights of `blocks` blocks of a tile, from block `first`, as a panel: `[blocks · 32][16]`.
 pub(crate) fn dequantise(level: Level, tile: Tile<'_>, first: usize, blocks: usize, panel: &mut [f32]) {
-    let quants = &tile.quants[first * BLOCK * TILE..][..blocks * BLOCK * TILE];
+    let quants: &[u8] = &tile.quants[first * BLOCK * TILE..][..blocks * BLOCK * TILE];
     let scales = &tile.scales[first * TILE..][..blocks * TILE];
     assert!(panel.len() >= blocks * BLOCK * TILE, "the panel is too short");
     match level.kind() {
@@ -109,7 +142,7 @@ pub(crate) fn dequantise(level: Level, tile: Tile<'_>, first: usize, blocks: usi
                 for (lane, four) in quants.chunks_exact(4).enumerate() {
                     let scale = scales[quad * 4 / BLOCK * TILE + lane].to_f32();
                     for (j, &q) in four.iter().enumerate() {
-                        panel[(quad * 4 + j) * TILE + lane] = f32::from(q) * scale;
+                        panel[(quad * 4 + j) * TILE + lane] = f32::from(q as i8) * scale;
                     }
                 }
             }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use cinnabar_engine::{Device, EngineError, LoadOptions};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{bench, complete, completions, lsp, model};
+use crate::commands::{bench, complete, completions, eval, lsp, model};
 use crate::{logging, model_path, version};
 
 /// Exit code of a command that did what it was asked, an empty completion included.
@@ -96,6 +96,8 @@ enum Command {
     Model(model::Args),
     /// Measure the engine on this machine.
     Bench(bench::Args),
+    /// Score the model on a fill-in-the-middle benchmark.
+    Eval(eval::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
 }
@@ -139,6 +141,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Complete(args)) => complete::run(&args, &global)?,
         Some(Command::Model(args)) => model::run(&args, &global)?,
         Some(Command::Bench(args)) => bench::run(&args, &global)?,
+        Some(Command::Eval(args)) => eval::run(&args, &global)?,
         Some(Command::Completions(args)) => completions::run(&args)?,
         None => {
             eprintln!("{}", definition().render_help());

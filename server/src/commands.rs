@@ -3,6 +3,8 @@
 pub(crate) mod bench;
 pub(crate) mod complete;
 pub(crate) mod completions;
+pub(crate) mod decoding;
+pub(crate) mod eval;
 pub(crate) mod lsp;
 pub(crate) mod model;
 

@@ -5,12 +5,14 @@
 //! `postprocess` and `reuse` (what the user sees), `to_lsp`.
 //!
 //! The terminal's half is `cli` (what can be asked for) and `commands` (one file a command), with what they share:
-//! `place` (where in which text), `model_path` (which model), `watch` and `terminal` (what is drawn).
+//! `place` (where in which text), `model_path` (which model), `watch` and `terminal` (what is drawn),
+//! `eval` (benchmarks).
 //!
 //! This crate knows no tensor, token id or device type.
 
 pub mod cli;
 mod commands;
+mod eval;
 mod logging;
 pub mod model_path;
 mod place;

@@ -8,12 +8,16 @@ use std::time::Instant;
 
 use super::Span;
 use crate::completion::Finish;
+use crate::control::Stop;
 use crate::error::EngineError;
-use crate::model::Attention;
+use crate::model::{Attention, Rounds};
 use crate::request::Mode;
 use crate::sampler::Pick;
 
 pub(super) fn fill(span: &mut Span<'_>, mut known: Pick) -> Result<Finish, EngineError> {
+    if let Some(finish) = on_device(span, known)? {
+        return Ok(finish);
+    }
     loop {
         if let Some(finish) = span.settle(known) {
             return Ok(finish);
@@ -38,6 +42,43 @@ pub(super) fn fill(span: &mut Span<'_>, mut known: Pick) -> Result<Finish, Engin
         }
         known = causal[accepted];
         span.show(&[(known.token, true)]);
+    }
+}
+
+/// The same rounds without leaving the device, where the model can and nobody wants to see or change single steps.
+fn on_device(span: &mut Span<'_>, known: Pick) -> Result<Option<Finish>, EngineError> {
+    let request = span.request;
+    let decoding = request.decoding;
+    let plain = span.sampler.is_greedy() && decoding.draft_steps == 1 && !span.control.is_watched();
+    let ends = span.tokenizer.is_special(known.token)
+        || request.max_lines.is_some_and(|max| span.tokenizer.line_breaks(known.token) >= max);
+    if !plain || ends || request.max_tokens == 1 || decoding.mode == Mode::Causal {
+        return Ok(None);
+    }
+    let block = match decoding.mode {
+        Mode::Auto => decoding.block.min(request.max_tokens.next_power_of_two().max(8)),
+        _ => decoding.block,
+    };
+    let rounds = Rounds {
+        slot: span.session.slot(),
+        at: span.session.len(),
+        known,
+        block,
+        max_tokens: request.max_tokens,
+        max_lines: request.max_lines,
+        classes: span.tokenizer.classes(),
+    };
+    let control = &span.control;
+    let Some(ran) = span.model.rounds(&rounds, &|| control.stop().is_some())? else { return Ok(None) };
+    span.session.extend(ran.picks[..ran.cached].iter().map(|pick| pick.token));
+    span.settled.extend_from_slice(&ran.picks[..ran.settled]);
+    span.forwards += 2 * ran.rounds;
+    span.blocks += ran.rounds;
+    span.block = block;
+    match (ran.finish, span.control.stop()) {
+        (Some(finish), _) => Ok(Some(finish)),
+        (None, Some(Stop::Cancelled)) => Err(EngineError::Cancelled),
+        (None, _) => Ok(Some(Finish::Deadline)),
     }
 }
 

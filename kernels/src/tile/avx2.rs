@@ -118,12 +118,28 @@ unsafe fn load_f16(from: *const f16) -> __m256 {
     unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
 }
 
+/// Widens `from` into `to`.
+///
+/// # Safety
+/// `to` is as long as `from`.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) unsafe fn widen(from: &[f16], to: &mut [f32]) {
+    let eights = from.len() / 8 * 8;
+    for i in (0..eights).step_by(8) {
+        // SAFETY: eight values from `i` on are inside of both.
+        unsafe { _mm256_storeu_ps(to.as_mut_ptr().add(i), load_f16(from.as_ptr().add(i))) }
+    }
+    for (to, from) in to[eights..].iter_mut().zip(&from[eights..]) {
+        *to = from.to_f32();
+    }
+}
+
 /// See [`super::dequantise`].
 ///
 /// # Safety
 /// `scales` has 16 values and `panel` 512 for every 512 of `quants`.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) unsafe fn dequantise(quants: &[i8], scales: &[f16], panel: &mut [f32]) {
+pub(super) unsafe fn dequantise(quants: &[u8], scales: &[f16], panel: &mut [f32]) {
     for block in 0..scales.len() / TILE {
         for half in 0..2 {
             // SAFETY: half a block of each is inside.

@@ -4,13 +4,11 @@ use std::io;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use cinnabar_engine::{
-    Completion, Counts, Decoding, DocumentId, Engine, Finish, Frame, Mode, Prompt, Request, Sampling, Ticket,
-};
-use clap::ValueEnum;
+use cinnabar_engine::{Completion, Counts, DocumentId, Engine, Finish, Frame, Mode, Prompt, Request, Ticket};
 use ropey::Rope;
 use serde::Serialize;
 
+use super::decoding::{DecodingArgs, ModeName};
 use super::{Ready, start_engine};
 use crate::cli::{BadInput, Global};
 use crate::place::{Cursor, Source, split_place};
@@ -46,41 +44,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
 
-    /// How the span is filled.
-    #[arg(long, value_enum, default_value = "auto")]
-    mode: ModeName,
-
-    /// Tokens at most.
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    max_tokens: usize,
+    #[command(flatten)]
+    decoding: DecodingArgs,
 
     /// Lines at most; 1 completes the rest of the line.
     #[arg(long, value_name = "N")]
     max_lines: Option<usize>,
-
-    /// Rows of a block: 8, 16, 32 or 64.
-    #[arg(long, value_name = "ROWS", default_value_t = Decoding::default().block)]
-    block: usize,
-
-    /// Probability from which `parallel` commits a row.
-    #[arg(long, value_name = "P", default_value_t = Decoding::default().threshold)]
-    threshold: f32,
-
-    /// Steps that `verified` drafts before it verifies.
-    #[arg(long, value_name = "N", default_value_t = Decoding::default().draft_steps)]
-    draft_steps: usize,
-
-    /// 0 always takes the most probable token.
-    #[arg(long, value_name = "T", default_value_t = Sampling::default().temperature)]
-    temperature: f32,
-
-    /// Draws only from the most probable tokens that together reach this mass.
-    #[arg(long, value_name = "P", default_value_t = Sampling::default().top_p)]
-    top_p: f32,
-
-    /// Same seed, same text.
-    #[arg(long, value_name = "N", default_value_t = Sampling::default().seed)]
-    seed: u64,
 
     /// Time for the answer, loading not counted; then the best text so far is printed.
     #[arg(long, value_name = "MS")]
@@ -93,19 +62,6 @@ pub(crate) struct Args {
     /// Draws the span as it is denoised: masked, tentative, settled.
     #[arg(long)]
     watch: bool,
-}
-
-/// [`Mode`] as it is written on the command line.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ModeName {
-    /// Verified or causal, whichever is faster here; same text
-    Auto,
-    /// A block is drafted at once, then verified left to right
-    Verified,
-    /// Every step commits the rows that are sure enough
-    Parallel,
-    /// One token after the other
-    Causal,
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
@@ -158,26 +114,15 @@ impl Args {
     }
 
     fn request(&self, prompt: Prompt, site: &Site) -> Request {
-        let mode = match self.mode {
+        let mut request = self.decoding.apply(Request::new(DocumentId(0), prompt));
+        if self.watch && self.decoding.mode == ModeName::Auto {
             // The one with something to see; the text is the same.
-            ModeName::Auto if self.watch => Mode::Verified,
-            ModeName::Auto => Mode::Auto,
-            ModeName::Verified => Mode::Verified,
-            ModeName::Parallel => Mode::Parallel,
-            ModeName::Causal => Mode::Causal,
-        };
+            request.decoding.mode = Mode::Verified;
+        }
         Request {
-            decoding: Decoding {
-                mode,
-                block: self.block,
-                threshold: self.threshold,
-                draft_steps: self.draft_steps,
-            },
-            sampling: Sampling { temperature: self.temperature, top_p: self.top_p, seed: self.seed },
-            max_tokens: self.max_tokens,
             max_lines: self.max_lines.or((site.span == Span::WithinLine).then_some(1)),
             deadline: self.deadline_ms.map(Duration::from_millis),
-            ..Request::new(DocumentId(0), prompt)
+            ..request
         }
     }
 }

@@ -1,0 +1,182 @@
+//! The shipped model against its peers on the same threads, in one run whose rounds take turns:
+//! `cargo bench -p cinnabar-engine --bench peers -- [--threads N] [--level NAME] [--rounds N] [--llama-bench PATH]`.
+//!
+//! Candle's f32 forward is the engine's reference. Its quantised forward is counted as the products of all matrices in Q8_0
+//! alone, without norms and attention: less than it would take. llama.cpp runs its own bench tool on the same file.
+//! Ratios are of medians; the lowest times stand beside them, which a busy machine disturbs least.
+#![expect(clippy::print_stdout, reason = "a bench prints its table")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
+use candle_core::{DType, Device as CandleDevice, Module, Tensor};
+use cinnabar_engine::model::{Attention, Head, Model};
+use cinnabar_engine::sampler::Sampler;
+use cinnabar_engine::{Device, LoadOptions, Sampling, load_model};
+
+/// What is timed: rows after a stream, and how often one after another.
+struct Work {
+    name: &'static str,
+    stream: usize,
+    rows: usize,
+    tokens: usize,
+    /// Arguments of llama-bench for the same, if it has the same.
+    llama: Option<&'static [&'static str]>,
+}
+
+const WORKS: [Work; 5] = [
+    Work {
+        name: "prefill of 512 tokens",
+        stream: 0,
+        rows: 128,
+        tokens: 512,
+        llama: Some(&["-p", "512", "-n", "0"]),
+    },
+    Work {
+        name: "prefill of 32 tokens",
+        stream: 0,
+        rows: 32,
+        tokens: 32,
+        llama: Some(&["-p", "32", "-n", "0"]),
+    },
+    Work { name: "32 greedy tokens", stream: 0, rows: 1, tokens: 32, llama: Some(&["-p", "0", "-n", "32"]) },
+    Work {
+        name: "32 greedy tokens after 512",
+        stream: 512,
+        rows: 1,
+        tokens: 32,
+        llama: Some(&["-p", "0", "-n", "32", "-d", "512"]),
+    },
+    Work { name: "step of 32 rows after 512", stream: 512, rows: 32, tokens: 32, llama: None },
+];
+
+fn main() {
+    let options: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| {
+        let at = options.iter().position(|o| o == name)?;
+        options.get(at + 1).cloned()
+    };
+    let number = |name: &str| value(name).and_then(|n| n.parse::<usize>().ok());
+    let threads = number("--threads").unwrap_or(2);
+    let rounds = number("--rounds").unwrap_or(5);
+    let file = "cinnabar-135m-q8_0-00001-of-00002.gguf";
+    let model: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "model", file].iter().collect();
+    let load = |device, exact| {
+        let (level, threads) = (value("--level"), Some(threads));
+        let options = LoadOptions { model: model.clone(), device, threads, level, exact };
+        load_model(&options).expect("because the model is shipped")
+    };
+    let mut ours = load(Device::Cpu, false);
+    let mut exact = load(Device::Cpu, true);
+    let mut reference = load(Device::Reference, false);
+    let matrices = quantised(ours.as_ref()).expect("because the shapes are those of the model");
+    println!("{} against its peers, {threads} threads, {rounds} rounds", ours.device());
+    for work in &WORKS {
+        let mut times: Vec<(&str, Vec<Duration>)> = vec![("cinnabar", vec![]), ("cinnabar, exact", vec![])];
+        // Candle takes seconds for long work; the rows that a step has are what the two are compared on.
+        let candle = work.name.starts_with("step");
+        if candle {
+            times.extend([("candle, f32", vec![]), ("candle, Q8_0 products alone", vec![])]);
+        }
+        let llama = value("--llama-bench").zip(work.llama);
+        if llama.is_some() {
+            times.push(("llama.cpp", vec![]));
+        }
+        let warmed = [&mut ours, &mut exact].into_iter().chain(candle.then_some(&mut reference));
+        for model in warmed {
+            run(model.as_mut(), work.stream, 128, 0);
+            run(model.as_mut(), work.rows, work.rows, work.stream);
+        }
+        for _ in 0..rounds {
+            for (name, times) in &mut times {
+                times.push(match *name {
+                    "cinnabar" => run(ours.as_mut(), work.tokens, work.rows, work.stream),
+                    "cinnabar, exact" => run(exact.as_mut(), work.tokens, work.rows, work.stream),
+                    "candle, f32" => run(reference.as_mut(), work.tokens, work.rows, work.stream),
+                    "llama.cpp" => llama_bench(&llama, &model, threads),
+                    _ => products(&matrices, work.rows),
+                });
+            }
+        }
+        println!("{}", work.name);
+        let median = |times: &[Duration]| times[times.len() / 2].as_secs_f64() * 1e3;
+        let own = {
+            times.iter_mut().for_each(|(_, times)| times.sort_unstable());
+            (median(&times[0].1), times[0].1[0].as_secs_f64() * 1e3)
+        };
+        for (name, times) in &times {
+            let (median, lowest) = (median(times), times[0].as_secs_f64() * 1e3);
+            println!(
+                "  {name:<28} {median:>8.1} ms ({:>5.2} times as long), lowest {lowest:>8.1} ms ({:>5.2})",
+                median / own.0,
+                lowest / own.1
+            );
+        }
+    }
+}
+
+/// Runs `tokens` tokens after `stream`, `rows` at a time; a single row or a step picks a token for each row.
+fn run(model: &mut dyn Model, tokens: usize, rows: usize, stream: usize) -> Duration {
+    let ids: Vec<u32> = (0..tokens as u32).map(|i| 1000 + i * 37 % 9000).collect();
+    let sampler = Sampler { sampling: Sampling::default(), banned: model.config().special.mask };
+    let clock = Instant::now();
+    for (i, ids) in ids.chunks(rows.max(1)).enumerate() {
+        let mut picks = Vec::new();
+        let last = (i + 1) * rows >= tokens;
+        let from = match (stream, rows) {
+            (_, 1) => Some(0),
+            (0, _) => last.then_some(ids.len() - 1),
+            _ => Some(0),
+        };
+        let head = from.map_or(Head::None, |from| Head::Picks(from..ids.len(), &sampler, &mut picks));
+        let attention = if rows > 1 && stream > 0 { Attention::Bidirectional } else { Attention::Causal };
+        model.forward(0, stream + i * rows, ids, attention, head).expect("because the positions exist");
+    }
+    clock.elapsed()
+}
+
+/// All matrices of the model with their inputs, as candle multiplies them from Q8_0.
+fn quantised(model: &dyn Model) -> candle_core::Result<Vec<(QMatMul, usize)>> {
+    let config = model.config();
+    let (hidden, ffn) = (config.hidden, config.ffn);
+    let mut shapes = vec![(config.vocab, hidden)];
+    for _ in 0..config.layers {
+        let (q, kv) = (config.q_width(), config.kv_width());
+        shapes.extend([(q, hidden), (kv, hidden), (kv, hidden), (hidden, q)]);
+        shapes.extend([(ffn, hidden), (ffn, hidden), (hidden, ffn)]);
+    }
+    shapes
+        .into_iter()
+        .map(|(outputs, inputs)| {
+            let weights = Tensor::randn(0f32, 0.05, (outputs, inputs), &CandleDevice::Cpu)?;
+            Ok((QMatMul::from_qtensor(QTensor::quantize(&weights, GgmlDType::Q8_0)?)?, inputs))
+        })
+        .collect()
+}
+
+fn products(matrices: &[(QMatMul, usize)], rows: usize) -> Duration {
+    let clock = Instant::now();
+    for (matrix, inputs) in matrices {
+        let x = Tensor::ones((rows, *inputs), DType::F32, &CandleDevice::Cpu);
+        let y = x.and_then(|x| matrix.forward(&x)).expect("because the shapes are those of the model");
+        std::hint::black_box(y);
+    }
+    clock.elapsed()
+}
+
+/// One run of llama.cpp's bench tool: the time that it reports.
+fn llama_bench(llama: &Option<(String, &[&str])>, model: &Path, threads: usize) -> Duration {
+    let (tool, arguments) = llama.as_ref().expect("because it was asked for");
+    let output = Command::new(tool)
+        .args(["-r", "1", "-o", "json", "-m"])
+        .arg(model)
+        .args(["-t", &threads.to_string()])
+        .args(*arguments)
+        .output()
+        .expect("because the tool was named");
+    let report: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("because the tool prints JSON");
+    Duration::from_nanos(report[0]["avg_ns"].as_u64().expect("because the tool reports a time"))
+}

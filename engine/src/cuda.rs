@@ -1,0 +1,461 @@
+//! The model on an NVIDIA GPU: everything resident, one captured graph per number of rows and kind of head.
+//!
+//! The host writes ids and position into mapped memory, launches a graph and watches a word that the last kernel
+//! writes: no copy, no synchronisation call. Weights are bf16, sums f32.
+
+mod errors;
+mod fill;
+mod measure;
+mod weights;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytemuck::Zeroable;
+use cinnabar_kernels::cuda::ops::{self, Attend, Project};
+use cinnabar_kernels::cuda::resident::Caches;
+use cinnabar_kernels::cuda::state::{Best, Board, MAX_HEAD_ROWS, MAX_ROWS, Round, State, Turn};
+use cinnabar_kernels::cuda::step::{self, Stage, Step};
+use cinnabar_kernels::cuda::{Buffer, CudaError, Gpu, Graph, Mapped};
+use half::bf16;
+
+use crate::config::Config;
+use crate::error::EngineError;
+use crate::gguf::Gguf;
+use crate::model::{Attention, Head, Model, Ran, Rounds};
+use crate::sampler::Pick;
+use errors::{failed, open, unusable};
+use measure::Part;
+use weights::Weights;
+
+/// Documents whose caches are kept, if memory allows.
+const SLOTS: usize = 8;
+/// Rows for which graphs exist.
+const BUCKETS: [usize; 6] = [8, 16, 32, 64, 128, MAX_ROWS];
+/// Looks at the published word between two questions to the driver whether it has failed.
+const PATIENCE: u32 = 20_000;
+
+/// How to use a GPU.
+#[derive(Debug, Clone)]
+pub struct CudaOptions {
+    /// Index of the device.
+    pub index: usize,
+    /// Kernels start before their predecessors end and merge through clusters, where the device can.
+    pub clusters: bool,
+    /// KV cache slots; `None` is what memory allows, at most eight.
+    pub slots: Option<usize>,
+}
+
+impl Default for CudaOptions {
+    fn default() -> Self {
+        CudaOptions { index: 0, clusters: true, slots: None }
+    }
+}
+
+/// A LLaMA-shaped decoder on a GPU.
+pub struct CudaModel {
+    config: Config,
+    index: usize,
+    clusters: bool,
+    // Graphs go first: they point into everything below.
+    graphs: HashMap<Plan, Graph>,
+    weights: Weights,
+    caches: Caches,
+    arena: Arena,
+    ticket: u32,
+    gpu: Arc<Gpu>,
+}
+
+/// What a pass needs besides weights and caches, for up to `MAX_ROWS` rows, at fixed addresses.
+struct Arena {
+    state: Buffer<State>,
+    round: Buffer<Round>,
+    span: Buffer<u32>,
+    board: Mapped<Board>,
+    feed: Mapped<State>,
+    feed_round: Mapped<Round>,
+    /// Per token: whether it ends a span, its line breaks.
+    classes: Buffer<u8>,
+    classes_known: bool,
+    /// Residual stream (rows, hidden) and its bf16 copy.
+    x: Buffer<f32>,
+    x16: Buffer<bf16>,
+    /// (rows, heads * dim)
+    queries: Buffer<bf16>,
+    attended: Buffer<bf16>,
+    /// (rows, ffn)
+    gated: Buffer<bf16>,
+    partial: Buffer<f32>,
+    best: Buffer<Best>,
+    /// (64, vocab), allocated when first asked for.
+    logits: Option<Buffer<f32>>,
+    /// (capacity, dim / 2)
+    rope: Buffer<Turn>,
+}
+
+/// A sequence of kernels that is captured once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Plan {
+    /// A forward pass over a bucket of rows and its head.
+    Pass(usize, HeadKind),
+    /// The head alone, over rows of the last pass.
+    HeadOnly(usize, HeadKind),
+    /// A round of draft and verify; true: the first of a span.
+    Round(usize, bool),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum HeadKind {
+    None,
+    /// Picks of up to so many rows.
+    Picks(usize),
+    Logits(usize),
+}
+
+impl CudaModel {
+    /// Uploads every weight of the file.
+    pub fn new(config: Config, gguf: &Gguf, options: &CudaOptions) -> Result<Self, EngineError> {
+        let gpu = open(options)?;
+        let weights = Weights::from_gguf(&gpu, &config, gguf, options)?;
+        CudaModel::with(config, gpu, weights, options)
+    }
+
+    /// Random weights of a geometry, for benches.
+    pub fn random(config: Config, tied: bool, options: &CudaOptions) -> Result<Self, EngineError> {
+        let gpu = open(options)?;
+        let weights = Weights::random(&gpu, &config, tied).map_err(|e| unusable(options, &e))?;
+        CudaModel::with(config, gpu, weights, options)
+    }
+
+    fn with(
+        config: Config,
+        gpu: Arc<Gpu>,
+        weights: Weights,
+        options: &CudaOptions,
+    ) -> Result<Self, EngineError> {
+        let made = CudaModel::build(config, gpu, weights, options).map_err(|e| unusable(options, &e))?;
+        let mut model = made;
+        model.warm_up()?;
+        Ok(model)
+    }
+
+    fn build(
+        config: Config,
+        gpu: Arc<Gpu>,
+        weights: Weights,
+        options: &CudaOptions,
+    ) -> Result<Self, CudaError> {
+        let c = &config;
+        let slot = Caches::slot_bytes(c.layers, c.kv_heads, c.head_dim, c.context);
+        let (free, _) = gpu.memory()?;
+        let slots = options.slots.unwrap_or((free / 2 / slot).clamp(1, SLOTS));
+        let caches = Caches::new(&gpu, slots, c.layers, c.kv_heads, c.head_dim, c.context)?;
+        let rows = |width: usize| Buffer::zeros(&gpu, MAX_ROWS * width);
+        let partial = BUCKETS.map(|r| Attend::partial_len(r, c.heads, c.kv_heads, c.head_dim));
+        let arena = Arena {
+            state: Buffer::zeros(&gpu, 1)?,
+            round: Buffer::zeros(&gpu, 1)?,
+            span: Buffer::zeros(&gpu, 8)?,
+            board: Mapped::zeros(&gpu)?,
+            feed: Mapped::zeros(&gpu)?,
+            feed_round: Mapped::zeros(&gpu)?,
+            classes: Buffer::zeros(&gpu, c.vocab)?,
+            classes_known: false,
+            x: Buffer::zeros(&gpu, MAX_ROWS * c.hidden)?,
+            x16: rows(c.hidden)?,
+            queries: rows(c.q_width())?,
+            attended: rows(c.q_width())?,
+            gated: rows(c.ffn)?,
+            partial: Buffer::zeros(&gpu, partial.into_iter().max().unwrap_or(0))?,
+            best: Buffer::zeros(&gpu, ops::Head::best_len(&gpu))?,
+            logits: None,
+            rope: Buffer::from_slice(&gpu, &rotations(c))?,
+        };
+        let clusters = options.clusters && gpu.clusters();
+        let (index, graphs) = (options.index, HashMap::new());
+        Ok(CudaModel { config, index, clusters, graphs, weights, caches, arena, ticket: 0, gpu })
+    }
+
+    /// Runs the passes that a keystroke takes once, so that no request pays for loading and capturing.
+    fn warm_up(&mut self) -> Result<(), EngineError> {
+        let mut plans = vec![Plan::Pass(MAX_ROWS, HeadKind::None)];
+        for rows in BUCKETS {
+            let head = HeadKind::Picks(8);
+            plans.push(Plan::Pass(rows, head));
+            if (16..=MAX_HEAD_ROWS).contains(&rows) {
+                plans.push(Plan::Pass(rows, HeadKind::Picks(rows)));
+            }
+        }
+        for plan in plans {
+            let state = State { rows: 1, head_rows: 1, banned: self.config.special.mask, ..State::zeroed() };
+            self.run(plan, state)?;
+        }
+        for rows in BUCKETS.into_iter().filter(|&rows| rows <= MAX_HEAD_ROWS) {
+            for first in [true, false] {
+                self.start(Plan::Round(rows, first)).map_err(|e| failed(&e))?;
+            }
+        }
+        self.gpu.synchronize().map_err(|e| failed(&e))?;
+        // These rounds have published tickets of their own: no later pass may wait for one of them.
+        self.ticket = self.ticket.wrapping_add(64);
+        Ok(())
+    }
+
+    fn state(&self, slot: usize, at: usize, ids: &[u32], attention: Attention, head: &Range<usize>) -> State {
+        let mut state = State {
+            at: at as u32,
+            rows: ids.len() as u32,
+            causal: u32::from(attention == Attention::Causal),
+            slot: slot as u32,
+            head_from: head.start as u32,
+            head_rows: head.len() as u32,
+            banned: self.config.special.mask,
+            ..State::zeroed()
+        };
+        state.ids[..ids.len()].copy_from_slice(ids);
+        state
+    }
+
+    /// Runs a plan with this state and waits for its end. The first run of a plan also captures it.
+    fn run(&mut self, plan: Plan, mut state: State) -> Result<(), EngineError> {
+        self.ticket = self.ticket.wrapping_add(1);
+        state.ticket = self.ticket;
+        self.arena.feed.write(state, |feed| feed);
+        if let HeadKind::Logits(_) = plan.head()
+            && self.arena.logits.is_none()
+        {
+            let logits = Buffer::zeros(&self.gpu, MAX_HEAD_ROWS * self.config.vocab);
+            self.arena.logits = Some(logits.map_err(|e| failed(&e))?);
+        }
+        self.start(plan).map_err(|e| failed(&e))?;
+        self.wait(self.ticket)
+    }
+
+    /// Launches a plan, captured if it has run before.
+    fn start(&mut self, plan: Plan) -> Result<(), CudaError> {
+        if let Some(graph) = self.graphs.get(&plan) {
+            return graph.launch();
+        }
+        self.enqueue(plan)?;
+        let graph = self.gpu.capture(|| self.enqueue(plan))?;
+        self.graphs.insert(plan, graph);
+        Ok(())
+    }
+
+    /// Spins until the pass of this ticket has been published.
+    fn wait(&self, ticket: u32) -> Result<(), EngineError> {
+        loop {
+            for _ in 0..PATIENCE {
+                if self.arena.board.read(|b| &b.ticket) == ticket {
+                    return Ok(());
+                }
+                std::hint::spin_loop();
+            }
+            if self.gpu.is_idle().map_err(|e| failed(&e))? && self.arena.board.read(|b| &b.ticket) != ticket {
+                return Err(EngineError::Failed("the GPU finished a pass without a result".into()));
+            }
+        }
+    }
+
+    fn enqueue(&self, plan: Plan) -> Result<(), CudaError> {
+        let step = self.step();
+        match plan {
+            Plan::Pass(rows, head) => {
+                step.launch(&self.gpu, Stage::Feed)?;
+                self.enqueue_body(rows)?;
+                self.enqueue_head(rows, head)?;
+                let stage = if matches!(head, HeadKind::Picks(_)) { Stage::Pick } else { Stage::Done };
+                step.launch(&self.gpu, stage)
+            }
+            Plan::HeadOnly(rows, head) => {
+                step.launch(&self.gpu, Stage::Feed)?;
+                self.enqueue_head(rows, head)?;
+                let stage = if matches!(head, HeadKind::Picks(_)) { Stage::Pick } else { Stage::Done };
+                step.launch(&self.gpu, stage)
+            }
+            Plan::Round(rows, first) => {
+                if first {
+                    step.launch(&self.gpu, Stage::FeedSpan)?;
+                }
+                for stage in [Stage::Draft, Stage::Verify] {
+                    self.enqueue_body(rows)?;
+                    self.enqueue_head(rows, HeadKind::Picks(rows))?;
+                    step.launch(&self.gpu, stage)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn step(&self) -> Step<'_> {
+        let a = &self.arena;
+        Step {
+            state: &a.state,
+            round: &a.round,
+            span: &a.span,
+            board: &a.board,
+            feed: &a.feed,
+            feed_round: &a.feed_round,
+            best: &a.best,
+            classes: &a.classes,
+        }
+    }
+
+    fn enqueue_body(&self, rows: usize) -> Result<(), CudaError> {
+        let Arena { x, x16, state, .. } = &self.arena;
+        step::embed(&self.gpu, rows, &self.weights.embedding, x, x16, state)?;
+        self.enqueue_layers(rows, None)
+    }
+
+    /// All layers; with `only`, one kernel of each.
+    fn enqueue_layers(&self, rows: usize, only: Option<Part>) -> Result<(), CudaError> {
+        let CudaModel { config: c, gpu, weights: w, caches, arena: a, clusters, .. } = self;
+        let eps = c.norm_eps;
+        let runs = |part| only.is_none_or(|only| only == part);
+        for (layer, l) in w.layers.iter().enumerate() {
+            let (rope, queries, bias) = (&a.rope, &a.queries, l.bias.as_ref());
+            if runs(Part::Qkv) {
+                let project = Project::Qkv { rope, bias, caches, layer, queries, eps };
+                project.launch(gpu, rows, &l.qkv, &a.x16, &a.state)?;
+            }
+            if runs(Part::Attend) {
+                let attend = Attend { queries, caches, layer, out: &a.attended, partial: &a.partial };
+                attend.launch(gpu, rows, c.heads, *clusters, &a.state)?;
+            }
+            if runs(Part::Output) {
+                Project::Add(&a.x, &a.x16).launch(gpu, rows, &l.output, &a.attended, &a.state)?;
+            }
+            if runs(Part::Gate) {
+                Project::Gate(&a.gated, eps).launch(gpu, rows, &l.gate_up, &a.x16, &a.state)?;
+            }
+            if runs(Part::Down) {
+                Project::Add(&a.x, &a.x16).launch(gpu, rows, &l.down, &a.gated, &a.state)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn enqueue_head(&self, rows: usize, head: HeadKind) -> Result<(), CudaError> {
+        let (CudaModel { config: c, gpu, weights: w, arena: a, .. }, count, logits) = match head {
+            HeadKind::None => return Ok(()),
+            HeadKind::Picks(count) => (self, count, None),
+            HeadKind::Logits(count) => (self, count, self.arena.logits.as_ref()),
+        };
+        let w_head = w.head.as_ref().unwrap_or(&w.embedding);
+        let head = ops::Head { w: w_head, gain: &w.norm, eps: c.norm_eps, best: &a.best, logits };
+        head.launch(gpu, rows, count, &a.x16, &a.state)
+    }
+
+    /// Picks of the rows of the last pass's head.
+    fn read_picks(&self, count: usize, picks: &mut Vec<Pick>) {
+        for row in 0..count {
+            let pick = self.arena.board.read(|b| &b.picks[row]);
+            picks.push(Pick { token: pick.token, probability: pick.probability });
+        }
+    }
+
+    fn read_logits(&self, count: usize) -> Result<Vec<f32>, EngineError> {
+        let logits = self.arena.logits.as_ref().expect("a plan with logits has run");
+        logits.read(0, count * self.config.vocab).map_err(|e| failed(&e))
+    }
+}
+
+impl Model for CudaModel {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn device(&self) -> String {
+        format!("cuda:{} ({}, bf16)", self.index, self.gpu.name())
+    }
+
+    fn slots(&self) -> usize {
+        self.caches.slots()
+    }
+
+    fn max_rows(&self) -> usize {
+        MAX_ROWS
+    }
+
+    fn forward(
+        &mut self,
+        slot: usize,
+        at: usize,
+        ids: &[u32],
+        attention: Attention,
+        head: Head<'_>,
+    ) -> Result<(), EngineError> {
+        assert!(slot < self.slots() && !ids.is_empty() && ids.len() <= MAX_ROWS, "slot or rows out of range");
+        assert!(at + ids.len() <= self.config.context, "positions out of range");
+        let rows = bucket(ids.len());
+        let (range, greedy) = match &head {
+            Head::None => (0..0, true),
+            Head::Picks(range, sampler, _) => (range.clone(), sampler.is_greedy()),
+            Head::Logits(range, _) => (range.clone(), false),
+        };
+        let kind = |count: usize| match (count, greedy) {
+            (0, _) => HeadKind::None,
+            (n, true) => HeadKind::Picks(bucket(n)),
+            (n, false) => HeadKind::Logits(bucket(n)),
+        };
+        let (mut picks, mut logits) = (Vec::new(), Vec::new());
+        let mut start = range.start;
+        loop {
+            // The body runs with the first rows of the head; further groups of rows need the head alone.
+            let part = start..range.end.min(start + MAX_HEAD_ROWS);
+            let (part_kind, state) = (kind(part.len()), self.state(slot, at, ids, attention, &part));
+            let first = start == range.start;
+            let plan = if first { Plan::Pass(rows, part_kind) } else { Plan::HeadOnly(rows, part_kind) };
+            self.run(plan, state)?;
+            match part_kind {
+                HeadKind::None => {}
+                HeadKind::Picks(_) => self.read_picks(part.len(), &mut picks),
+                HeadKind::Logits(_) => logits.extend(self.read_logits(part.len())?),
+            }
+            start = part.end;
+            if start >= range.end {
+                break;
+            }
+        }
+        match head {
+            Head::None => {}
+            Head::Picks(_, _, out) if greedy => out.append(&mut picks),
+            Head::Picks(range, sampler, out) => {
+                let drawn = range.zip(logits.chunks_exact(self.config.vocab));
+                out.extend(drawn.map(|(row, logits)| sampler.pick(logits, attention.target(at + row))));
+            }
+            Head::Logits(_, out) => out.append(&mut logits),
+        }
+        Ok(())
+    }
+
+    fn rounds(&mut self, rounds: &Rounds<'_>, stop: &dyn Fn() -> bool) -> Result<Option<Ran>, EngineError> {
+        self.fill(rounds, stop)
+    }
+}
+
+impl Plan {
+    fn head(self) -> HeadKind {
+        match self {
+            Plan::Pass(_, head) | Plan::HeadOnly(_, head) => head,
+            Plan::Round(rows, _) => HeadKind::Picks(rows),
+        }
+    }
+}
+
+/// The smallest bucket that holds `rows`.
+fn bucket(rows: usize) -> usize {
+    BUCKETS.into_iter().find(|&b| b >= rows).unwrap_or(MAX_ROWS)
+}
+
+/// Cosines and sines of every position (capacity, dim / 2).
+fn rotations(config: &Config) -> Vec<Turn> {
+    let half = config.head_dim / 2;
+    let frequency = |i: usize| f64::from(config.rope_theta).powf(-2.0 * i as f64 / config.head_dim as f64);
+    let frequencies: Vec<f64> = (0..half).map(frequency).collect();
+    (0..config.context.next_multiple_of(32))
+        .flat_map(|position| frequencies.iter().map(move |f| (position as f64 * f).sin_cos()))
+        .map(|(sin, cos)| [cos as f32, sin as f32])
+        .collect()
+}

@@ -1,0 +1,5 @@
+// One translation unit, one module: see kernels/cuda/build.sh.
+#include "attend.cu"
+#include "head.cu"
+#include "project.cu"
+#include "step.cu"

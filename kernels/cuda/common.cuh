@@ -1,0 +1,118 @@
+// What all kernels share: the step's state, tensor-core and ordering primitives.
+#pragma once
+#include <cooperative_groups.h>
+#include <cuda_bf16.h>
+#include <stdint.h>
+
+namespace cinnabar {
+
+constexpr int MAX_ROWS = 256;  // rows of one pass, also in kernels/src/cuda/state.rs
+constexpr int PARTS = 16;      // parts a row's keys are split into, whatever the number of rows
+
+// What a forward pass depends on, in device memory: a captured graph serves every position, slot and attention.
+// Mirrored by kernels/src/cuda/state.rs.
+struct State {
+  uint32_t at;         // position of row 0
+  uint32_t rows;       // rows in use; the rest up to the graph's bucket is padding
+  uint32_t causal;     // 1: a row sees rows up to itself, 0: every row
+  uint32_t slot;       // KV cache slot
+  uint32_t head_from;  // first row that the head turns into a pick
+  uint32_t head_rows;  // number of such rows
+  uint32_t banned;     // token id left out of the distribution
+  uint32_t ticket;     // number of this pass, published when its picks are
+  uint32_t ids[MAX_ROWS];
+};
+
+struct Pick {
+  uint32_t token;
+  float probability;
+};
+
+// What a block of the head found in its share of the vocabulary.
+struct Best {
+  float maximum;
+  float mass;  // sum of exp(logit - maximum)
+  uint32_t token;
+  uint32_t unused;
+};
+
+// Programmatic dependent launch: the next kernel may start now (it prefetches its weights) ...
+__device__ __forceinline__ void release_next() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+// ... and nothing that an earlier kernel wrote is read, and nothing it may read is written, before this returns.
+__device__ __forceinline__ void await_previous() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// Asynchronous copies from global to shared memory, 16 bytes a lane, past L1. Every lane reads back only what it copied
+// itself, so waiting for its own copies is all the ordering there is.
+__device__ __forceinline__ void copy_async(uint4* to, const void* from) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((uint32_t)__cvta_generic_to_shared(to)), "l"(from)
+               : "memory");
+}
+
+__device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+// Returns when all but the last PENDING groups of this thread have arrived.
+template <int PENDING>
+__device__ __forceinline__ void await_copies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
+}
+
+// Activations: written by another multiprocessor a moment ago, so L1 is bypassed.
+__device__ __forceinline__ uint4 load_fresh(const void* p) {
+  uint4 v;
+  asm volatile("ld.global.cg.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p));
+  return v;
+}
+
+// c (16 x 8, f32) += a (16 x 16, bf16) * b (16 x 8, bf16).
+__device__ __forceinline__ void mma(float (&c)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0,
+                                    uint32_t b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+
+// A chunk is 32 values along the summed dimension. Lane (g = lane / 4, q = lane % 4) holds values q*8 .. q*8+7 of
+// row g in one uint4. The sum does not care about the order of its terms, so both operands may use this order and
+// row-major memory feeds the tensor cores in 16-byte loads, without a transposition.
+// low: rows 0-7 of the 16-row operand, high: rows 8-15, x: the 8-row operand.
+__device__ __forceinline__ void mma_chunk(float (&c)[4], const uint4& low, const uint4& high, const uint4& x) {
+  mma(c, low.x, high.x, low.y, high.y, x.x, x.y);
+  mma(c, low.z, high.z, low.w, high.w, x.z, x.w);
+}
+
+// Where the caches keep an element of a KV head. A unit is 32 positions, dim * 32 values in a row, laid out as attend.cu
+// takes it: 512 contiguous bytes a warp load. Mirrored by kernels/src/cuda/ops.rs.
+__device__ __forceinline__ size_t key_index(uint32_t position, uint32_t d, uint32_t dim) {
+  const uint32_t r = position % 32, t = r % 8 / 2, g = r / 8 * 2 + r % 2;
+  return ((size_t)(position / 32 * 4 + t) * (dim / 32) + d / 32) * 256 + g * 32 + d % 32;
+}
+
+__device__ __forceinline__ size_t value_index(uint32_t position, uint32_t d, uint32_t dim) {
+  return ((size_t)(position / 32) * (dim / 8) + d / 8) * 256 + d % 8 * 32 + position % 32;
+}
+
+__device__ __forceinline__ uint32_t pack(float low, float high) {
+  __nv_bfloat162 v = __floats2bfloat162_rn(low, high);
+  return *reinterpret_cast<uint32_t*>(&v);
+}
+
+__device__ __forceinline__ float2 unpack(uint32_t v) {
+  return __bfloat1622float2(*reinterpret_cast<__nv_bfloat162*>(&v));
+}
+
+__device__ __forceinline__ float sum_of_squares(const uint4& v) {
+  float2 a = unpack(v.x), b = unpack(v.y), c = unpack(v.z), d = unpack(v.w);
+  return a.x * a.x + a.y * a.y + b.x * b.x + b.y * b.y + c.x * c.x + c.y * c.y + d.x * d.x + d.y * d.y;
+}
+
+}  // namespace cinnabar

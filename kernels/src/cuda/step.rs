@@ -1,0 +1,128 @@
+//! Launching what stands between two passes: state, embedding, picks, draft and verify (`cuda/step.cu`).
+
+use half::bf16;
+
+use super::driver::{CudaError, Gpu, Shape, param};
+use super::memory::{Buffer, Mapped};
+use super::ops::Head;
+use super::resident::Weights;
+use super::state::{Best, Board, MAX_ROWS, Round, State};
+
+/// Parameters of `cuda/step.cu`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct StepArgs {
+    state: u64,
+    round: u64,
+    span: u64,
+    board: u64,
+    feed: u64,
+    feed_round: u64,
+    best: u64,
+    classes: u64,
+    blocks: u32,
+    fresh: u32,
+}
+
+/// What stands between passes.
+pub struct Step<'a> {
+    /// The state that every kernel reads.
+    pub state: &'a Buffer<State>,
+    /// How a span is filled.
+    pub round: &'a Buffer<Round>,
+    /// Where it stands: 5 words.
+    pub span: &'a Buffer<u32>,
+    /// What the host sees.
+    pub board: &'a Mapped<Board>,
+    /// What the host says.
+    pub feed: &'a Mapped<State>,
+    /// What the host says of a span.
+    pub feed_round: &'a Mapped<Round>,
+    /// Bests of the head's blocks.
+    pub best: &'a Buffer<Best>,
+    /// Per token: [`super::state::NOT_TEXT`] or its line breaks.
+    pub classes: &'a Buffer<u8>,
+}
+
+/// A kernel of `cuda/step.cu`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The host's state becomes the device's.
+    Feed,
+    /// The same, and a span begins.
+    FeedSpan,
+    /// Picks are published.
+    Pick,
+    /// The end of a pass is published.
+    Done,
+    /// Picks become the rows of the causal pass.
+    Draft,
+    /// Picks are accepted; the next draft's rows are laid.
+    Verify,
+}
+
+impl Step<'_> {
+    /// Enqueues a stage.
+    pub fn launch(&self, gpu: &Gpu, stage: Stage) -> Result<(), CudaError> {
+        assert!(self.state.len() == 1 && self.round.len() == 1 && self.span.len() >= 5, "step operands");
+        assert!(self.best.len() >= Head::best_len(gpu), "bests");
+        let mut args = StepArgs {
+            state: self.state.address(),
+            round: self.round.address(),
+            span: self.span.address(),
+            board: self.board.address(),
+            feed: self.feed.address(),
+            feed_round: self.feed_round.address(),
+            best: self.best.address(),
+            classes: self.classes.address(),
+            blocks: gpu.processors(),
+            fresh: u32::from(stage == Stage::FeedSpan),
+        };
+        let (name, threads) = match stage {
+            Stage::Feed | Stage::FeedSpan => ("feed", 256),
+            Stage::Pick => ("pick", 1024),
+            Stage::Done => ("done", 32),
+            Stage::Draft => ("draft", 1024),
+            Stage::Verify => ("verify", 1024),
+        };
+        let shape = Shape { grid: [1, 1, 1], threads, shared: 0, cluster: 1 };
+        // SAFETY: the arguments have the kernel's layout, and each points to a whole value of its type; tokens index
+        // `classes`, which the owner has made as long as the vocabulary.
+        unsafe { gpu.launch(name, shape, &mut [param(&mut args)]) }
+    }
+}
+
+/// Parameters of `embed` in `cuda/step.cu`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct EmbedArgs {
+    state: u64,
+    w: u64,
+    x: u64,
+    x16: u64,
+    k: u32,
+    vocab: u32,
+}
+
+/// Rows of the embedding (vocabulary, hidden) for the state's ids: the residual stream and its bf16 copy.
+pub fn embed(
+    gpu: &Gpu,
+    rows: usize,
+    w: &Weights,
+    x: &Buffer<f32>,
+    x16: &Buffer<bf16>,
+    state: &Buffer<State>,
+) -> Result<(), CudaError> {
+    assert!(rows <= MAX_ROWS && x.len() >= rows * w.cols && x16.len() >= rows * w.cols, "residual stream");
+    let mut args = EmbedArgs {
+        state: state.address(),
+        w: w.packed.address(),
+        x: x.address(),
+        x16: x16.address(),
+        k: w.cols as u32,
+        vocab: w.rows as u32,
+    };
+    let shape = Shape { grid: [rows as u32, 1, 1], threads: 128, shared: 0, cluster: 1 };
+    // SAFETY: the arguments have the kernel's layout; sizes were checked above; ids are clamped by the kernel.
+    unsafe { gpu.launch("embed", shape, &mut [param(&mut args)]) }
+}

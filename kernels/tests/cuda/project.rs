@@ -1,0 +1,173 @@
+//! Projections.
+
+use std::sync::Arc;
+
+use cinnabar_kernels::cuda::ops::Project;
+use cinnabar_kernels::cuda::pack::{gate_up_row, pack, rotary_row};
+use cinnabar_kernels::cuda::resident::{Caches, Weights};
+use cinnabar_kernels::cuda::{Buffer, Gpu};
+use half::bf16;
+
+use crate::support::{Noise, distance, poison, report, state, wide};
+
+const EPS: f32 = 1e-5;
+/// (heads, kv heads, head size, hidden, ffn): the default model, Qwen2.5 0.5B and narrow ones, the last with long K.
+const SHAPES: [(usize, usize, usize, usize, usize); 4] =
+    [(9, 3, 64, 576, 1536), (14, 2, 64, 896, 4864), (4, 4, 64, 96, 32), (7, 1, 128, 3584, 512)];
+
+pub(crate) fn check(gpu: &Arc<Gpu>, quick: bool) {
+    for (heads, kv_heads, dim, hidden, ffn) in SHAPES {
+        for rows in [8, 16, 32, 64, 128, 256] {
+            if quick && !(rows == 16 || rows == 64 && hidden == 576) {
+                continue;
+            }
+            println!("project: {heads}/{kv_heads} heads of {dim}, hidden {hidden}, ffn {ffn}, {rows} rows");
+            qkv(gpu, rows, heads, kv_heads, dim, hidden);
+            add(gpu, rows, hidden, ffn);
+            gate(gpu, rows, hidden, ffn);
+        }
+    }
+    same_bits(gpu);
+}
+
+/// Rows (rows, n) of x (rows, k) times w (n, k) in f64, each divided by the row's RMS if `norm`.
+fn product(x: &[f64], w: &[f64], k: usize, norm: bool) -> Vec<f64> {
+    let mut out = Vec::with_capacity(x.len() / k * (w.len() / k));
+    for x in x.chunks_exact(k) {
+        let squares: f64 = x.iter().map(|v| v * v).sum();
+        let scale = if norm { 1.0 / (squares / k as f64 + f64::from(EPS)).sqrt() } else { 1.0 };
+        out.extend(w.chunks_exact(k).map(|w| scale * x.iter().zip(w).map(|(a, b)| a * b).sum::<f64>()));
+    }
+    out
+}
+
+fn upload(gpu: &Arc<Gpu>, w: &[bf16], k: usize, source: impl Fn(usize) -> usize) -> Weights {
+    let rows = w.len() / k;
+    let packed = pack(rows, k, |i, out| {
+        for (to, from) in out.iter_mut().zip(&w[source(i) * k..][..k]) {
+            *to = from.to_f32();
+        }
+    });
+    Weights::new(gpu, &packed, rows, k).unwrap()
+}
+
+fn qkv(gpu: &Arc<Gpu>, rows: usize, heads: usize, kv_heads: usize, dim: usize, hidden: usize) {
+    let mut noise = Noise(rows as u64);
+    let (at, used, slot, layers, layer, capacity) = (5, rows - 3, 1, 2, 1, 320);
+    let (q_width, kv_width) = (heads * dim, kv_heads * dim);
+    let n = q_width + 2 * kv_width;
+    let (x, w) = (noise.values(rows * hidden, 3.0), noise.values(n * hidden, 0.1));
+    // Queries and keys by pairs, values as they are.
+    let source = |i: usize| {
+        let rotated = q_width + kv_width;
+        if i < rotated { rotary_row(i, dim, false) } else { i }
+    };
+    let weights = upload(gpu, &w, hidden, source);
+    let bias: Vec<f32> = (0..n).map(|_| noise.next()).collect();
+    let packed_bias: Vec<f32> = (0..n).map(|i| bias[source(i)]).collect();
+    let turns: Vec<[f32; 2]> = (0..capacity * dim / 2).map(|_| [noise.next(), noise.next()]).collect();
+    let rope = Buffer::from_slice(gpu, &turns).unwrap();
+    let caches = Caches::new(gpu, 2, layers, kv_heads, dim, capacity).unwrap();
+    let queries = poison(gpu, rows * q_width);
+    let (bias_buffer, x_buffer) =
+        (Buffer::from_slice(gpu, &packed_bias).unwrap(), Buffer::from_slice(gpu, &x).unwrap());
+    let project = Project::Qkv {
+        rope: &rope,
+        bias: Some(&bias_buffer),
+        caches: &caches,
+        layer,
+        queries: &queries,
+        eps: EPS,
+    };
+    project.launch(gpu, rows, &weights, &x_buffer, &state(gpu, at, used, true, slot)).unwrap();
+
+    let mut expected = product(&wide(&x), &wide(&w), hidden, true);
+    for (row, expected) in expected.chunks_exact_mut(n).enumerate() {
+        expected.iter_mut().zip(&bias).for_each(|(x, b)| *x += f64::from(*b));
+        for head in expected[..q_width + kv_width].chunks_exact_mut(dim) {
+            for i in 0..dim / 2 {
+                let [cos, sin] = turns[(at + row) * dim / 2 + i].map(f64::from);
+                let (a, b) = (head[i], head[i + dim / 2]);
+                (head[i], head[i + dim / 2]) = (a * cos - b * sin, b * cos + a * sin);
+            }
+        }
+    }
+    let got = queries.read(0, rows * q_width).unwrap();
+    let part = |from: usize, width: usize| -> Vec<f64> {
+        expected.chunks_exact(n).take(used).flat_map(|row| row[from..from + width].to_vec()).collect()
+    };
+    report("queries", distance(&got[..used * q_width], &part(0, q_width)));
+    // Padding rows are written as well, whatever they hold.
+    assert!(got.iter().all(|x| x.to_f32().is_finite()));
+    let (keys, values) = (caches.read_keys(slot, layer).unwrap(), caches.read_values(slot, layer).unwrap());
+    let (mut got_keys, mut got_values, mut written) = (Vec::new(), Vec::new(), 0);
+    for row in 0..used {
+        for i in 0..kv_width {
+            let (head, d) = (i / dim, i % dim);
+            got_keys.push(keys[caches.key_index(head, at + row, d)]);
+            got_values.push(values[caches.value_index(head, at + row, d)]);
+        }
+    }
+    report("keys", distance(&got_keys, &part(q_width, kv_width)));
+    report("values", distance(&got_values, &part(q_width + kv_width, kv_width)));
+    for cache in [keys, values, caches.read_keys(0, layer).unwrap(), caches.read_values(slot, 0).unwrap()] {
+        written += cache.iter().filter(|x| x.to_f32() != 0.0).count();
+    }
+    assert!(written <= 2 * used * kv_width, "a padding row, slot or layer was written");
+}
+
+fn add(gpu: &Arc<Gpu>, rows: usize, hidden: usize, ffn: usize) {
+    let mut noise = Noise(7 + rows as u64);
+    let (a, w) = (noise.values(rows * ffn, 1.0), noise.values(hidden * ffn, 0.1));
+    let x: Vec<f32> = (0..rows * hidden).map(|_| noise.next()).collect();
+    let weights = upload(gpu, &w, ffn, |i| i);
+    let (stream, copy) = (Buffer::from_slice(gpu, &x).unwrap(), poison(gpu, rows * hidden));
+    let input = Buffer::from_slice(gpu, &a).unwrap();
+    Project::Add(&stream, &copy).launch(gpu, rows, &weights, &input, &state(gpu, 0, rows, true, 0)).unwrap();
+    let mut expected = product(&wide(&a), &wide(&w), ffn, false);
+    expected.iter_mut().zip(&x).for_each(|(e, x)| *e += f64::from(*x));
+    let copy = copy.read(0, rows * hidden).unwrap();
+    report("residual copy", distance(&copy, &expected));
+    let stream = stream.read(0, rows * hidden).unwrap();
+    let worst = stream.iter().zip(&expected).map(|(g, e)| (f64::from(*g) - e).abs()).fold(0.0, f64::max);
+    assert!(worst < 1e-3, "residual stream off by {worst}");
+    assert!(stream.iter().zip(&copy).all(|(x, c)| bf16::from_f32(*x) == *c), "copy differs from the stream");
+}
+
+fn gate(gpu: &Arc<Gpu>, rows: usize, hidden: usize, ffn: usize) {
+    let mut noise = Noise(9 + rows as u64);
+    let (x, w) = (noise.values(rows * hidden, 0.01), noise.values(2 * ffn * hidden, 0.2));
+    let weights = upload(gpu, &w, hidden, |i| {
+        let (up, row) = gate_up_row(i);
+        row + if up { ffn } else { 0 }
+    });
+    let (out, input) = (poison(gpu, rows * ffn), Buffer::from_slice(gpu, &x).unwrap());
+    Project::Gate(&out, EPS).launch(gpu, rows, &weights, &input, &state(gpu, 0, rows, true, 0)).unwrap();
+    let both = product(&wide(&x), &wide(&w), hidden, true);
+    let gated = |row: &[f64]| -> Vec<f64> {
+        (0..ffn).map(|i| row[i] / (1.0 + (-row[i]).exp()) * row[i + ffn]).collect()
+    };
+    let expected: Vec<f64> = both.chunks_exact(2 * ffn).flat_map(gated).collect();
+    report("gated rows", distance(&out.read(0, rows * ffn).unwrap(), &expected));
+}
+
+/// A row's result is the same bits in every bucket: that is what makes a verified token equal to a causal one.
+fn same_bits(gpu: &Arc<Gpu>) {
+    let (hidden, ffn) = (576, 1536);
+    let mut noise = Noise(3);
+    let (a, w) = (noise.values(256 * ffn, 1.0), noise.values(hidden * ffn, 0.1));
+    let (weights, input) = (upload(gpu, &w, ffn, |i| i), Buffer::from_slice(gpu, &a).unwrap());
+    let run = |rows: usize| {
+        let (stream, copy) =
+            (Buffer::from_slice(gpu, &vec![0.0; rows * hidden]).unwrap(), poison(gpu, rows * hidden));
+        Project::Add(&stream, &copy)
+            .launch(gpu, rows, &weights, &input, &state(gpu, 0, rows, true, 0))
+            .unwrap();
+        stream.read(0, 8 * hidden).unwrap()
+    };
+    let expected = run(8);
+    for rows in [16, 32, 64, 128, 256] {
+        assert!(run(rows) == expected, "{rows} rows: other bits than 8 rows");
+    }
+    println!("project: the same bits in every bucket");
+}

@@ -1,0 +1,60 @@
+//! Random inputs, buffers whose every element is checked, and distances.
+
+use std::sync::Arc;
+
+use bytemuck::Zeroable;
+use cinnabar_kernels::cuda::state::State;
+use cinnabar_kernels::cuda::{Buffer, Gpu};
+use half::bf16;
+
+/// A small generator: the same seed gives the same inputs.
+pub(crate) struct Noise(pub(crate) u64);
+
+impl Noise {
+    /// Uniform in [-1, 1).
+    pub(crate) fn next(&mut self) -> f32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    /// Values that bf16 holds exactly.
+    pub(crate) fn values(&mut self, n: usize, spread: f32) -> Vec<bf16> {
+        (0..n).map(|_| bf16::from_f32(self.next() * spread)).collect()
+    }
+}
+
+pub(crate) fn wide(values: &[bf16]) -> Vec<f64> {
+    values.iter().map(|x| x.to_f64()).collect()
+}
+
+/// A buffer of NaN: an element that no kernel writes is found.
+pub(crate) fn poison(gpu: &Arc<Gpu>, n: usize) -> Buffer<bf16> {
+    Buffer::from_slice(gpu, &vec![bf16::NAN; n]).unwrap()
+}
+
+pub(crate) fn state(gpu: &Arc<Gpu>, at: usize, rows: usize, causal: bool, slot: usize) -> Buffer<State> {
+    let state = State {
+        at: at as u32,
+        rows: rows as u32,
+        causal: u32::from(causal),
+        slot: slot as u32,
+        head_rows: rows as u32,
+        banned: u32::MAX,
+        ..State::zeroed()
+    };
+    Buffer::from_slice(gpu, &[state]).unwrap()
+}
+
+/// ‖got - expected‖ / ‖expected‖; NaN never passes.
+pub(crate) fn distance(got: &[bf16], expected: &[f64]) -> f64 {
+    assert_eq!(got.len(), expected.len());
+    let error: f64 = got.iter().zip(expected).map(|(g, e)| (g.to_f64() - e).powi(2)).sum();
+    (error / expected.iter().map(|e| e * e).sum::<f64>()).sqrt()
+}
+
+/// Prints and checks a relative distance against what bf16 rounding of output and intermediate values explains.
+pub(crate) fn report(what: &str, error: f64) {
+    const TOLERANCE: f64 = 6e-3;
+    println!("  {what}: {error:.1e}");
+    assert!(error < TOLERANCE, "{what}: relative error {error}");
+}
