@@ -46,6 +46,8 @@ pub enum Reason {
     Nothing,
     /// White space only.
     Blank,
+    /// It says the line above again and again.
+    Repeats,
     /// It only repeats what stands below or right of the cursor.
     RepeatsSuffix,
     /// The grammar cannot place it.
@@ -69,6 +71,7 @@ impl fmt::Display for Reason {
             Reason::EngineFailed => "engine failed",
             Reason::Nothing => "nothing missing",
             Reason::Blank => "blank",
+            Reason::Repeats => "repeats itself",
             Reason::RepeatsSuffix => "repeats the suffix",
             Reason::ParseError => "parse error",
             Reason::AllTyped => "typed already",

@@ -105,6 +105,21 @@ fn the_lines_below_are_not_repeated() {
 }
 
 #[test]
+fn a_line_is_not_said_again_and_again() {
+    check(&[
+        // Lost: cut.
+        ("push(a);\n$0\n", "push(a);\npush(a);", "repeats itself"),
+        ("push(a);\n\npu$0\n", "sh(a);\n\npush(a);\npush(b);", "repeats itself"),
+        ("$0\n", "a = f()\nbar = g()\nbar = g()\nbar = g()\nc", "‹a = f()\nbar = g()›\n"),
+        // Meant: kept.
+        ("push(a);\n$0\n", "push(a);", "push(a);\n‹push(a);›\n"),
+        ("push(a);\n$0\n", "push(b);\npush(b);", "push(a);\n‹push(b);\npush(b);›\n"),
+        ("  }\n$0\n", "  }\n  }\n  }", "  }\n‹  }\n  }\n  }›\n"),
+        ("0,\n$0\n", "0,\n0,\n0,", "0,\n‹0,\n0,\n0,›\n"),
+    ]);
+}
+
+#[test]
 fn trailing_blanks_go() {
     check(&[
         ("a$0", "b  \n    \n", "a‹b›"),
