@@ -228,9 +228,13 @@ pub(crate) fn finish(state: &State, pending: Pending, outcome: Result<Completion
     if let Ok(completion) = &outcome {
         log.completed(completion);
     }
+    let min_probability = state.agreed().map_or(0.0, |agreed| agreed.settings.min_probability);
     log.end(outcome.and_then(|completion| {
         let (typed, snapshot) = left.ok_or(Reason::Closed)?;
         let typed = typed.ok_or(Reason::Superseded)?;
+        if completion.mean_log_probability.exp() < min_probability {
+            return Err(Reason::Unsure);
+        }
         let suggestion = postprocess::suggest(&completion, &site, &asked_of.text, asked_of.syntax.as_ref())?;
         state.answers().keep(key, &completion);
         let Some(selected) = selected else {

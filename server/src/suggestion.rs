@@ -44,6 +44,8 @@ pub enum Reason {
     // === The text ===
     /// The model thinks that nothing is missing.
     Nothing,
+    /// The model is less sure of it than the user wants.
+    Unsure,
     /// White space only.
     Blank,
     /// It says the line above again and again.
@@ -70,6 +72,7 @@ impl fmt::Display for Reason {
             Reason::EngineDown => "engine down",
             Reason::EngineFailed => "engine failed",
             Reason::Nothing => "nothing missing",
+            Reason::Unsure => "unsure",
             Reason::Blank => "blank",
             Reason::Repeats => "repeats itself",
             Reason::RepeatsSuffix => "repeats the suffix",

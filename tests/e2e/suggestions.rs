@@ -107,6 +107,23 @@ async fn what_is_selected_in_the_menu_is_gone_on_from() {
 }
 
 #[tokio::test]
+async fn what_the_model_is_unsure_of_is_shown_as_far_as_the_user_wants() {
+    for (least, shown) in [(json!(0.5), false), (json!(null), true)] {
+        let mut editor = Editor::start();
+        editor.initialize(json!({ "initializationOptions": { "minProbability": least } })).await;
+        editor.stage.load().await.succeed();
+        editor.open(URI, "a\n").await;
+        let id = editor.ask_inline(0, 1).await;
+        editor.stage.call().await.answer_as_sure_as(0.4f32.ln(), "b");
+        assert_eq!(editor.reply(id).await, if shown { item(0, 1, "b") } else { nothing() });
+        let id = editor.ask_inline(1, 0).await;
+        editor.stage.call().await.answer_as_sure_as(0.6f32.ln(), "b");
+        assert_eq!(editor.reply(id).await, item(1, 0, "b"));
+        editor.leave().await;
+    }
+}
+
+#[tokio::test]
 async fn a_menu_entry_where_there_is_no_ghost_text() {
     let mut editor = Editor::start();
     let result = editor.initialize(json!({ "capabilities": {}, "clientInfo": { "name": "helix" } })).await;
