@@ -94,8 +94,7 @@ impl Syntax {
     /// still in it.
     pub(crate) fn prose(&self, offset: usize) -> Option<Prose> {
         let before = offset.checked_sub(1)?;
-        let mut node = self.tree.root_node().descendant_for_byte_range(before, before + 1);
-        while let Some(inner) = node {
+        for inner in self.nodes_at(before).into_iter().rev() {
             // Right behind a string's closing quote, or a block comment's end, code goes on.
             let inside = offset < inner.end_byte();
             if self.language.comments.contains(&inner.kind()) && (inside || ends_with_its_line(inner)) {
@@ -105,7 +104,6 @@ impl Syntax {
             {
                 return Some(Prose::String(inner.start_byte()));
             }
-            node = inner.parent();
         }
         None
     }
@@ -113,12 +111,19 @@ impl Syntax {
     /// Where the innermost block ends that started before `cursor` and holds the byte at `anchor`, with all that belongs
     /// to it: its other branches, its closing bracket. A block's head is part of it.
     pub(crate) fn block_end(&self, anchor: usize, cursor: usize) -> Option<usize> {
-        let mut node = self.tree.root_node().descendant_for_byte_range(anchor, anchor + 1)?;
-        while !(node.start_byte() < cursor && has_block(node)) {
-            node = node.parent()?;
+        let mut outwards = self.nodes_at(anchor).into_iter().skip(1).rev();
+        outwards.find(|node| node.start_byte() < cursor && has_block(*node)).map(|node| node.end_byte())
+    }
+
+    /// The nodes that hold a byte, from the root inwards. From outside, because a node finds its parent by the same way
+    /// each time, and texts may be nested as deep as they are long.
+    fn nodes_at(&self, byte: usize) -> Vec<Node<'_>> {
+        let mut cursor = self.tree.walk();
+        let mut nodes = vec![cursor.node()];
+        while cursor.goto_first_child_for_byte(byte).is_some() && cursor.node().start_byte() <= byte {
+            nodes.push(cursor.node());
         }
-        // The text itself is no block.
-        node.parent().map(|_| node.end_byte())
+        nodes
     }
 
     /// Nodes that the grammar could not place, and tokens that it had to make up.

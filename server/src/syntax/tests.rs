@@ -46,6 +46,15 @@ fn errors_are_counted_and_a_trial_leaves_the_tree_alone() {
     assert_eq!(syntax.errors(), broken);
 }
 
+/// Takes minutes if a level costs as much as the levels around it.
+#[test]
+fn deep_nesting_is_no_trouble() {
+    let text = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let syntax = syntax("json", &text);
+    assert_eq!((syntax.prose(100_000), syntax.block_end(100_000, 100_000)), (None, None));
+    assert_eq!(syntax.errors(), 0);
+}
+
 #[test]
 fn an_edit_that_turns_a_large_text_inside_out_is_not_waited_for() {
     let mut text = Rope::from_str(&"fn f() {\n    g(\"a\");\n}\n".repeat(13_000));
