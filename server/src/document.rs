@@ -6,8 +6,10 @@ use cinnabar_engine::DocumentId;
 use ropey::Rope;
 use tower_lsp::lsp_types::TextDocumentContentChangeEvent;
 
+use crate::languages::{self, Language};
 use crate::position::{self, Encoding};
 use crate::scheduler::Slot;
+use crate::syntax::{self, Syntax};
 
 /// An open buffer: its text, its version and the request that waits for an answer.
 pub(crate) struct Document {
@@ -15,11 +17,15 @@ pub(crate) struct Document {
     language: String,
     version: i32,
     text: Rope,
+    /// Its language, if the syntax is known and was not too much for the parser.
+    grammar: Option<&'static Language>,
+    /// `None` as long as the text is too large.
+    syntax: Option<Syntax>,
     /// At most one request at a time; a newer one takes the place of an older one.
     pub(crate) slot: Slot,
 }
 
-/// A document at one moment. Cheap: ropes share their text.
+/// A document at one moment. Cheap: ropes share their text, trees their nodes.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     /// Whose session the engine uses.
@@ -30,12 +36,19 @@ pub(crate) struct Snapshot {
     pub(crate) version: i32,
     /// The text.
     pub(crate) text: Rope,
+    /// Its syntax, if it is known.
+    pub(crate) syntax: Option<Syntax>,
 }
 
 impl Document {
-    /// A buffer as the client opened it.
-    pub(crate) fn new(id: DocumentId, language: String, version: i32, text: &str) -> Self {
-        Document { id, language, version, text: Rope::from_str(text), slot: Slot::default() }
+    /// A buffer as the client opened it. The path tells the language where the client's name for it does not.
+    pub(crate) fn new(id: DocumentId, language: String, path: &str, version: i32, text: &str) -> Self {
+        let grammar = languages::find(&language, path);
+        let text = Rope::from_str(text);
+        let slot = Slot::default();
+        let mut document = Document { id, language, version, text, grammar, syntax: None, slot };
+        document.parse();
+        document
     }
 
     /// Applies edits in their order, each to the text that the one before it left. Ranges out of bounds are
@@ -60,6 +73,7 @@ impl Document {
             end_of_last = range.start + change.text.len();
             self.replace(range, &change.text);
         }
+        self.parse();
         self.version = version;
         end_of_last
     }
@@ -69,6 +83,7 @@ impl Document {
         let differs = self.text != *text;
         if differs {
             self.replace(0..self.text.len_bytes(), text);
+            self.parse();
         }
         differs
     }
@@ -80,6 +95,7 @@ impl Document {
             language: self.language.clone(),
             version: self.version,
             text: self.text.clone(),
+            syntax: self.syntax.clone().filter(Syntax::is_current),
         }
     }
 
@@ -88,16 +104,36 @@ impl Document {
         &self.text
     }
 
+    /// Changes the text; [`Document::parse`] has to follow.
     fn replace(&mut self, range: Range<usize>, text: &str) {
         // Writes beat reads: a request that this edit makes pointless is answered before the edit is done.
         self.slot.follow(range.clone(), text);
-        let chars = self.text.byte_to_char(range.start)..self.text.byte_to_char(range.end);
         if range == (0..self.text.len_bytes()) {
             self.text = Rope::from_str(text);
+            // Nothing of the old tree is left.
+            self.syntax = None;
             return;
         }
+        let before = self.syntax.is_some().then(|| self.text.clone());
+        let chars = self.text.byte_to_char(range.start)..self.text.byte_to_char(range.end);
         self.text.remove(chars.clone());
         self.text.insert(chars.start, text);
+        if let (Some(syntax), Some(before)) = (&mut self.syntax, &before) {
+            syntax.edit(before, range, text.len(), &self.text);
+        }
+    }
+
+    /// Brings the tree up to date, once however many edits came together.
+    fn parse(&mut self) {
+        if self.text.len_bytes() > syntax::MAX_BYTES {
+            self.syntax = None;
+        } else if let Some(syntax) = &mut self.syntax {
+            syntax.update(&self.text);
+        } else if let Some(grammar) = self.grammar {
+            self.syntax = Syntax::new(grammar, &self.text);
+            // What is too much once would be too much after the next key.
+            self.grammar = self.syntax.is_some().then_some(grammar);
+        }
     }
 }
 

@@ -23,7 +23,8 @@ impl Documents {
     /// Opens a buffer; one that was open under this URI is replaced, and its request answered with nothing.
     pub(crate) fn open(&self, uri: Url, language: String, version: i32, text: &str) {
         let id = DocumentId(self.n_opened.fetch_add(1, Ordering::Relaxed));
-        self.by_uri.insert(uri, Document::new(id, language, version, text));
+        let document = Document::new(id, language, uri.path(), version, text);
+        self.by_uri.insert(uri, document);
     }
 
     /// Changes a buffer; `None` if none is open under this URI.

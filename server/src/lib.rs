@@ -1,7 +1,7 @@
 //! The completion daemon: LSP in, suggestions out.
 //!
 //! One keystroke goes through `lsp` (routing), `handlers` (one file a method), `documents`, `document` and
-//! `position` (the mirror), `scheduler` (newest wins), `site` and `prompt` (what the engine sees), the engine,
+//! `position` (the mirror), `trigger` (whether), `scheduler` (newest wins), `site` and `prompt` (what the engine sees), the engine,
 //! `postprocess` and `reuse` (what the user sees), `to_lsp`.
 //!
 //! The terminal's half is `cli` (what can be asked for) and `commands` (one file a command), with what they share:
@@ -34,14 +34,18 @@ mod transport;
 
 mod document;
 mod documents;
+mod languages;
 pub mod position;
+mod syntax;
 mod typed;
 
 mod request_log;
 mod scheduler;
+mod selected;
+mod trigger;
 
 mod brackets;
-pub mod postprocess;
+mod postprocess;
 pub mod prompt;
 mod reuse;
 pub mod site;

@@ -29,7 +29,7 @@ use crate::client::{Client, Outgoing};
 use crate::handlers;
 use crate::parent;
 use crate::protocol::{INLINE_COMPLETION, InlineCompletionList, InlineCompletionParams};
-use crate::scheduler::{self, Asked, Placed};
+use crate::scheduler::{self, Answer, Asked, Submitted};
 use crate::settings::Overrides;
 use crate::state::{MakeLoad, State};
 use crate::suggestion::Reason;
@@ -180,8 +180,11 @@ impl Methods {
         Ok(handlers::inline_completion::reply(&self.state, answer))
     }
 
-    async fn answer(&self, asked: std::result::Result<Asked, Reason>) -> std::result::Result<Placed, Reason> {
-        let (ticket, put_out, deadline, pending) = asked?.split();
+    async fn answer(&self, asked: Asked) -> Answer {
+        let Submitted { ticket, put_out, deadline, pending } = match asked {
+            Asked::Answered(answer) => return answer,
+            Asked::Submitted(submitted) => *submitted,
+        };
         // Dropping the ticket, here or because the client cancelled, makes the engine stop at its next step.
         let outcome: std::result::Result<Completion, Reason> = tokio::select! {
             biased;

@@ -5,13 +5,22 @@
 //! as cutting too little, so each rule has a table of both in the tests.
 
 use cinnabar_engine::{Completion, Finish};
+use ropey::Rope;
 
 use crate::brackets;
 use crate::site::{LineBreak, Site, Span};
 use crate::suggestion::{Reason, Suggestion};
+use crate::syntax::Syntax;
+
+mod fit;
 
 /// The suggestion for a site, or why there is none.
-pub fn suggest(completion: &Completion, site: &Site) -> Result<Suggestion, Reason> {
+pub(crate) fn suggest(
+    completion: &Completion,
+    site: &Site,
+    buffer: &Rope,
+    syntax: Option<&Syntax>,
+) -> Result<Suggestion, Reason> {
     let text = completion.text.as_str();
     if text.is_empty() {
         let too_late = completion.finish == Finish::Deadline;
@@ -22,13 +31,25 @@ pub fn suggest(completion: &Completion, site: &Site) -> Result<Suggestion, Reaso
     if text.trim().is_empty() {
         return Err(Reason::Blank);
     }
+    let text = without_repetition(text, site);
+    if text.trim().is_empty() {
+        return Err(Reason::Repeats);
+    }
     let text = without_lines_below(text, site);
+    let text = syntax.map_or(text, |syntax| fit::within_block(text, site, buffer, syntax));
     let (text, replaced) = match site.span {
         Span::WithinLine => without_rest_of_line(text, &site.after),
         Span::Lines | Span::WholeLines => (text.trim_end(), 0),
     };
     if text.trim().is_empty() {
         return Err(Reason::RepeatsSuffix);
+    }
+    let text = match syntax {
+        Some(syntax) => fit::without_new_errors(text, site, replaced, buffer, syntax),
+        None => text,
+    };
+    if text.is_empty() {
+        return Err(Reason::ParseError);
     }
     let mut text = without_trailing_blanks(text);
     if site.span == Span::WholeLines {
@@ -56,11 +77,8 @@ fn first_line(text: &str) -> &str {
     text.split('\n').next().unwrap_or(text)
 }
 
-/// Cuts where the text goes over into the lines that stand below: at a line from which on everything repeats
-/// them, or at two lines in a row that do.
-fn without_lines_below<'a>(text: &'a str, site: &Site) -> &'a str {
-    // Byte offset and content of the lines that are not blank; the first one continues the cursor's line.
-    let first = format!("{}{}", site.before, first_line(text));
+/// Byte offset and content of a text's lines that are not blank. The first one continues the cursor's line.
+fn lines<'a>(text: &'a str, first: &'a str) -> Vec<(usize, &'a str)> {
     let mut at = 0;
     let mut lines = Vec::new();
     for (n, line) in text.split('\n').enumerate() {
@@ -70,6 +88,25 @@ fn without_lines_below<'a>(text: &'a str, site: &Site) -> &'a str {
         }
         at += line.len() + 1;
     }
+    lines
+}
+
+/// Cuts where a line is said again, and then again: the model has lost its way. Once is common in real code.
+fn without_repetition<'a>(text: &'a str, site: &Site) -> &'a str {
+    let first = format!("{}{}", site.before, first_line(text));
+    let lines = lines(text, &first);
+    let before = std::iter::once(site.above.as_str()).chain(lines.iter().map(|&(_, line)| line));
+    let again: Vec<bool> = before.zip(&lines).map(|(before, &(_, line))| before == line).collect();
+    let says_much = |line: &str| line.chars().filter(|&c| is_word(c)).count() >= 3;
+    let lost = (1..lines.len()).find(|&n| again[n - 1] && again[n] && says_much(lines[n].1));
+    lost.map_or(text, |n| &text[..lines[n - 1].0])
+}
+
+/// Cuts where the text goes over into the lines that stand below: at a line from which on everything repeats
+/// them, or at two lines in a row that do.
+fn without_lines_below<'a>(text: &'a str, site: &Site) -> &'a str {
+    let first = format!("{}{}", site.before, first_line(text));
+    let lines = lines(text, &first);
     for (n, &(at, _)) in lines.iter().enumerate() {
         let n_same =
             lines[n..].iter().zip(&site.below).take_while(|((_, line), below)| line == below).count();

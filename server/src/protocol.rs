@@ -6,6 +6,9 @@ use tower_lsp::lsp_types::{Command, Position, Range, TextDocumentIdentifier};
 /// The request's method.
 pub(crate) const INLINE_COMPLETION: &str = "textDocument/inlineCompletion";
 
+/// `InlineCompletionTriggerKind`: the editor asked while the user types.
+pub(crate) const AUTOMATIC: u32 = 2;
+
 /// `InlineCompletionParams`
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 use cinnabar_engine::{Completion, Counts, Timings};
 
 use crate::document::Snapshot;
-use crate::suggestion::{Reason, Suggestion};
+use crate::scheduler::{Answer, Placed};
+use crate::suggestion::Reason;
 
 /// The line being collected. Dropped without an end, it says that the request was cancelled.
 pub(crate) struct RequestLog {
     method: &'static str,
     started: Instant,
     document: Option<Snapshot>,
+    /// Who gave the answer.
+    by: &'static str,
     prompt: Duration,
     timings: Timings,
     counts: Counts,
@@ -25,6 +28,7 @@ impl RequestLog {
             method,
             started: Instant::now(),
             document: None,
+            by: "engine",
             prompt: Duration::ZERO,
             timings: Timings::default(),
             counts: Counts::default(),
@@ -42,33 +46,40 @@ impl RequestLog {
         self.prompt = self.started.elapsed();
     }
 
-    /// The engine answered.
-    pub(crate) fn answered_by_engine(&mut self, completion: &Completion) {
+    /// The answer came without the engine.
+    pub(crate) fn answered_by(&mut self, by: &'static str) {
+        self.by = by;
+    }
+
+    /// The engine's answer.
+    pub(crate) fn completed(&mut self, completion: &Completion) {
         self.timings = completion.timings;
         self.counts = completion.counts;
         tracing::trace!(text = completion.text, finish = ?completion.finish, "completion");
     }
 
-    /// Ends with a suggestion.
-    pub(crate) fn suggested(mut self, suggestion: &Suggestion) {
-        tracing::trace!(text = suggestion.text, range = ?suggestion.range, "suggestion");
-        self.write(None);
-    }
-
-    /// Ends without one.
-    pub(crate) fn empty(mut self, reason: Reason) {
-        self.write(Some(reason));
+    /// Writes the line for an answer.
+    pub(crate) fn end(mut self, answer: Answer) -> Answer {
+        match &answer {
+            Ok(Placed { suggestion, .. }) => {
+                tracing::trace!(text = suggestion.text, range = ?suggestion.range, "suggestion");
+                self.write(None);
+            }
+            Err(reason) => self.write(Some(*reason)),
+        }
+        answer
     }
 
     fn write(&mut self, empty: Option<Reason>) {
         self.written = true;
-        let RequestLog { method, started, document, prompt, timings, counts, .. } = self;
+        let RequestLog { method, started, document, by, prompt, timings, counts, .. } = self;
         let ms = |duration: Duration| (duration.as_secs_f64() * 1e4).round() / 10.0;
         tracing::info!(
             method,
             document = document.as_ref().map(|of| of.document.0),
             language = document.as_ref().map(|of| of.language.as_str()),
             version = document.as_ref().map(|of| of.version),
+            by,
             empty = empty.map(tracing::field::display),
             ms = ms(started.elapsed()),
             prompt = ms(*prompt),

@@ -7,26 +7,30 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use cinnabar_engine::{Completion, EngineError, Request, Ticket};
+use cinnabar_engine::{Completion, EngineError, Finish, Request, Ticket};
 use tokio::sync::oneshot;
 use tower_lsp::lsp_types::{Position, Url};
 
 use crate::document::Snapshot;
-use crate::position;
+use crate::position::{self, Encoding};
 use crate::postprocess;
 use crate::prompt;
+use crate::protocol::SelectedCompletionInfo;
 use crate::request_log::RequestLog;
-use crate::reuse;
+use crate::reuse::{self, Shown};
+use crate::selected::Selected;
 use crate::settings::Settings;
 use crate::site::{Site, Span};
 use crate::state::State;
 use crate::suggestion::{Reason, Suggestion};
+use crate::trigger::{self, Trigger};
 use crate::typed::Typed;
 
-/// A document's place for the one request that waits.
+/// A document's place for the one request that waits, and for what was answered last.
 #[derive(Default)]
 pub(crate) struct Slot {
     waiting: Option<Waiting>,
+    shown: Option<Shown>,
     n_occupied: u64,
 }
 
@@ -54,9 +58,10 @@ impl Slot {
 
     /// Follows an edit of the document's text.
     pub(crate) fn follow(&mut self, range: Range<usize>, inserted: &str) {
-        if self.waiting.as_mut().is_some_and(|w| !w.typed.follow(range, inserted)) {
+        if self.waiting.as_mut().is_some_and(|w| !w.typed.follow(range.clone(), inserted)) {
             self.put_out(Reason::Edited);
         }
+        self.shown.take_if(|shown| !shown.follow(range, inserted));
     }
 
     /// Frees the slot for the request that comes with its answer; `None` if it was put out before.
@@ -72,33 +77,38 @@ impl Slot {
     }
 }
 
+/// What the client gets for a request.
+pub(crate) type Answer = Result<Placed, Reason>;
+
+/// What became of a question.
+pub(crate) enum Asked {
+    /// It is answered.
+    Answered(Answer),
+    /// The engine has it.
+    Submitted(Box<Submitted>),
+}
+
 /// A request that waits for the engine. Dropping it cancels it.
-pub(crate) struct Asked {
-    uri: Url,
-    serial: u64,
-    site: Site,
-    ticket: Ticket,
+pub(crate) struct Submitted {
+    pub(crate) ticket: Ticket,
     /// Resolves when nobody wants the answer any more.
-    put_out: oneshot::Receiver<Reason>,
+    pub(crate) put_out: oneshot::Receiver<Reason>,
     /// When the client is answered in any case.
-    deadline: Instant,
-    log: RequestLog,
+    pub(crate) deadline: Instant,
+    pub(crate) pending: Pending,
 }
 
 /// What is left of a request while its answer is awaited.
 pub(crate) struct Pending {
     uri: Url,
     serial: u64,
+    /// The text that the engine saw.
+    asked_of: Snapshot,
+    selected: Option<Selected>,
     site: Site,
+    /// What the engine's answer is kept under.
+    key: u64,
     log: RequestLog,
-}
-
-impl Asked {
-    /// Separates what is awaited from what the answer needs.
-    pub(crate) fn split(self) -> (Ticket, oneshot::Receiver<Reason>, Instant, Pending) {
-        let Asked { uri, serial, site, ticket, put_out, deadline, log } = self;
-        (ticket, put_out, deadline, Pending { uri, serial, site, log })
-    }
 }
 
 /// A suggestion and the text it belongs to.
@@ -107,38 +117,86 @@ pub(crate) struct Placed {
     pub(crate) snapshot: Snapshot,
 }
 
-/// Hands a request at a position to the engine.
-pub(crate) fn ask(
-    state: &State,
-    method: &'static str,
-    uri: &Url,
-    position: Position,
-) -> Result<Asked, Reason> {
-    let agreed = state.agreed().ok_or(Reason::EngineDown)?;
+/// What the editor asks.
+pub(crate) struct Question<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) uri: &'a Url,
+    pub(crate) position: Position,
+    pub(crate) trigger: Trigger,
+    /// The entry selected in the editor's menu.
+    pub(crate) selected: Option<&'a SelectedCompletionInfo>,
+}
+
+/// Answers a question from what is known, or hands it to the engine if it is worth it.
+pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
+    let &Question { method, uri, position, .. } = question;
     let mut log = RequestLog::start(method);
+    let Some(agreed) = state.agreed() else { return Asked::Answered(log.end(Err(Reason::EngineDown))) };
     let occupied = state.documents.edit(uri, |document| {
         let offset = position::to_offset(document.text(), position, agreed.encoding);
         let (serial, put_out) = document.slot.occupy(offset);
-        (document.snapshot(), offset, serial, put_out)
+        let rest = document.slot.shown.as_ref().and_then(|shown| shown.rest(offset));
+        (document.snapshot(), offset, serial, put_out, rest)
     });
-    let Some((snapshot, offset, serial, put_out)) = occupied else {
-        log.empty(Reason::UnknownDocument);
-        return Err(Reason::UnknownDocument);
+    let Some((snapshot, offset, serial, put_out, rest)) = occupied else {
+        return Asked::Answered(log.end(Err(Reason::UnknownDocument)));
     };
     log.of(&snapshot);
+    let answered = |log: RequestLog, answer| {
+        state.documents.edit(uri, |document| document.slot.leave(serial));
+        Asked::Answered(log.end(answer))
+    };
+    if let (None, Some(suggestion)) = (question.selected, rest) {
+        log.answered_by("typing through");
+        return answered(log, Ok(Placed { suggestion, snapshot }));
+    }
+    let selected = question.selected.and_then(|info| selected(info, &snapshot, offset, agreed.encoding));
+    let (snapshot, offset) = match &selected {
+        Some(selected) => selected.taken(&snapshot),
+        None => (snapshot, offset),
+    };
     let site = Site::at(&snapshot.text, offset);
+    if question.trigger == Trigger::Automatic
+        && let Some(reason) = trigger::refuse(&snapshot, &site)
+    {
+        return answered(log, Err(reason));
+    }
     let prompt = prompt::prompt(&snapshot.text, &site, agreed.relative_path(uri));
     log.prompted();
+    let request = request(&agreed.settings, &snapshot, prompt, site.span);
+    let key = state.answers().key(&request);
+    let known = state.answers().find(key);
+    let pending = |log| Pending { uri: uri.clone(), serial, asked_of: snapshot, selected, site, key, log };
+    if let Some(completion) = known {
+        log.answered_by("memory");
+        return Asked::Answered(finish(state, pending(log), Ok(completion)));
+    }
     let deadline = Instant::now() + agreed.settings.deadline;
-    let ticket = agreed.engine.submit(request(&agreed.settings, &snapshot, prompt, site.span));
-    Ok(Asked { uri: uri.clone(), serial, site, ticket, put_out, deadline, log })
+    let ticket = agreed.engine.submit(request);
+    Asked::Submitted(Box::new(Submitted { ticket, put_out, deadline, pending: pending(log) }))
+}
+
+/// The selected entry in bytes; one that is not at the cursor is none.
+fn selected(
+    info: &SelectedCompletionInfo,
+    snapshot: &Snapshot,
+    cursor: usize,
+    encoding: Encoding,
+) -> Option<Selected> {
+    let offset = |position| position::to_offset(&snapshot.text, position, encoding);
+    let range = offset(info.range.start)..offset(info.range.end);
+    let there = range.start <= cursor && cursor <= range.end && info.range.start.line == info.range.end.line;
+    there.then(|| Selected { range, text: info.text.clone() })
 }
 
 /// Lets the engine read up to where the user types while nothing else is to be done: editors ask some time after
-/// the key. Only in documents that were asked about: who never asks pays nothing.
+/// the key. Only in documents that were asked about: who never asks pays nothing. Nor does who types what is suggested.
 pub(crate) fn prepare(state: &State, uri: &Url, offset: usize) {
     let Some(agreed) = state.agreed() else { return };
-    let snapshot = state.documents.edit(uri, |document| document.slot.is_used().then(|| document.snapshot()));
+    let snapshot = state.documents.edit(uri, |document| {
+        let known = document.slot.shown.as_ref().is_some_and(|shown| shown.rest(offset).is_some());
+        (document.slot.is_used() && !known).then(|| document.snapshot())
+    });
     if let Some(snapshot) = snapshot.flatten() {
         let site = Site::at(&snapshot.text, offset);
         let prompt = prompt::prompt(&snapshot.text, &site, agreed.relative_path(uri));
@@ -163,28 +221,35 @@ fn headroom(deadline: Duration) -> Duration {
 }
 
 /// Turns what became of a request into what the client sees, on the text as it is now.
-pub(crate) fn finish(
-    state: &State,
-    pending: Pending,
-    outcome: Result<Completion, Reason>,
-) -> Result<Placed, Reason> {
-    let Pending { uri, serial, site, mut log } = pending;
+pub(crate) fn finish(state: &State, pending: Pending, outcome: Result<Completion, Reason>) -> Answer {
+    let Pending { uri, serial, asked_of, selected, site, key, mut log } = pending;
     // Whatever the outcome: the slot is free for the next one.
     let left = state.documents.edit(&uri, |document| (document.slot.leave(serial), document.snapshot()));
     if let Ok(completion) = &outcome {
-        log.answered_by_engine(completion);
+        log.completed(completion);
     }
-    let placed = outcome.and_then(|completion| {
+    let min_probability = state.agreed().map_or(0.0, |agreed| agreed.settings.min_probability);
+    log.end(outcome.and_then(|completion| {
         let (typed, snapshot) = left.ok_or(Reason::Closed)?;
         let typed = typed.ok_or(Reason::Superseded)?;
-        let suggestion = postprocess::suggest(&completion, &site)?;
-        Ok(Placed { suggestion: reuse::rebase(suggestion, typed.text())?, snapshot })
-    });
-    match &placed {
-        Ok(placed) => log.suggested(&placed.suggestion),
-        Err(reason) => log.empty(*reason),
-    }
-    placed
+        if completion.mean_log_probability.exp() < min_probability {
+            return Err(Reason::Unsure);
+        }
+        let suggestion = postprocess::suggest(&completion, &site, &asked_of.text, asked_of.syntax.as_ref())?;
+        state.answers().keep(key, &completion);
+        let Some(selected) = selected else {
+            let rest = reuse::rebase(suggestion.clone(), typed.text());
+            // What more time would have made longer is not shown longer than needed.
+            let shown = (completion.finish != Finish::Deadline).then(|| Shown::new(suggestion, typed));
+            state.documents.edit(&uri, |document| document.slot.shown = shown);
+            return Ok(Placed { suggestion: rest?, snapshot });
+        };
+        // With the text the menu has changed; the editor asks again.
+        let unchanged = typed.text().is_empty();
+        unchanged
+            .then(|| Placed { suggestion: selected.extended(suggestion), snapshot })
+            .ok_or(Reason::Edited)
+    }))
 }
 
 /// Why the engine's error leaves the client without a suggestion.

@@ -22,6 +22,9 @@ pub struct Settings {
     pub block: usize,
     /// `threshold` of the parallel mode, above 0 and at most 1.
     pub threshold: f32,
+    /// `minProbability`, 0 to 1: a suggestion whose tokens' mean probability (geometric) is lower is not shown. 0 shows
+    /// all.
+    pub min_probability: f32,
     /// `maxTokens` of a suggestion.
     pub max_tokens: usize,
     /// `deadlineMs`: after this a request is answered with the text so far, or nothing.
@@ -43,6 +46,8 @@ pub struct Overrides {
     pub block: Option<usize>,
     /// See [`Settings::threshold`].
     pub threshold: Option<f32>,
+    /// See [`Settings::min_probability`].
+    pub min_probability: Option<f32>,
     /// See [`Settings::max_tokens`].
     pub max_tokens: Option<usize>,
     /// See [`Settings::deadline`].
@@ -93,6 +98,7 @@ impl Overrides {
         over(&mut self.mode, &other.mode);
         over(&mut self.block, &other.block);
         over(&mut self.threshold, &other.threshold);
+        over(&mut self.min_probability, &other.min_probability);
         over(&mut self.max_tokens, &other.max_tokens);
         over(&mut self.deadline, &other.deadline);
     }
@@ -108,6 +114,7 @@ impl Overrides {
             mode: self.mode.unwrap_or(decoding.mode),
             block: self.block.unwrap_or(decoding.block),
             threshold: self.threshold.unwrap_or(decoding.threshold),
+            min_probability: self.min_probability.unwrap_or(0.0),
             max_tokens: self.max_tokens.unwrap_or(64),
             deadline: self.deadline.unwrap_or(deadline),
         }
@@ -143,6 +150,11 @@ fn read(options: &Map<String, Value>, problems: &mut Problems) -> Overrides {
                 &mut given.threshold,
                 value.as_f64().map(|t| t as f32).filter(|&t| t > 0.0 && t <= 1.0),
                 "above 0 and at most 1",
+            ),
+            "minProbability" => set(
+                &mut given.min_probability,
+                value.as_f64().map(|p| p as f32).filter(|p| (0.0..=1.0).contains(p)),
+                "0 to 1",
             ),
             "maxTokens" => set(&mut given.max_tokens, whole.filter(|n| (1..=1024).contains(n)), "1 to 1024"),
             "deadlineMs" => set(
@@ -189,7 +201,7 @@ mod tests {
     fn every_key_is_read() {
         let (settings, problems) = resolve(json!({
             "model": "/m.gguf", "device": "cuda:1", "threads": 3, "mode": "parallel", "block": 32,
-            "threshold": 0.5, "maxTokens": 7, "deadlineMs": 80,
+            "threshold": 0.5, "minProbability": 0.25, "maxTokens": 7, "deadlineMs": 80,
         }));
         assert_eq!(problems, Problems::default());
         let expected = Settings {
@@ -199,6 +211,7 @@ mod tests {
             mode: Mode::Parallel,
             block: 32,
             threshold: 0.5,
+            min_probability: 0.25,
             max_tokens: 7,
             deadline: Duration::from_millis(80),
         };

@@ -1,6 +1,6 @@
 //! The cursor and its surroundings, as post-processing and the prompt need them.
 
-use ropey::Rope;
+use ropey::{Rope, RopeSlice};
 
 use crate::position;
 
@@ -35,6 +35,8 @@ pub struct Site {
     pub before: String,
     /// The cursor's line from the cursor on: its first bytes.
     pub after: String,
+    /// The last line above the cursor's that is not blank, its first bytes; empty if there is none near.
+    pub above: String,
     /// The lines below the inserted text that are not blank: the first few, each its first bytes.
     pub below: Vec<String>,
     /// The line break around here.
@@ -45,8 +47,8 @@ pub struct Site {
 
 /// Bytes of a line that are looked at.
 const LINE_BYTES: usize = 1000;
-/// Lines below the cursor that are looked at, and how many of them are kept.
-const LINES_BELOW: usize = 40;
+/// Lines above and below the cursor that are looked at, and how many of those below are kept.
+const LINES: usize = 40;
 const KEPT_BELOW: usize = 8;
 
 impl Site {
@@ -69,21 +71,26 @@ impl Site {
         };
         // Whole lines push the cursor's line down.
         let first_below = if span == Span::WholeLines { line } else { line + 1 };
-        let below = text.lines_at(first_below).take(LINES_BELOW).filter_map(|line| {
-            let line = line.byte_slice(..position::floor_char(line, LINE_BYTES)).to_string();
-            let line = line.trim_end();
-            (!line.is_empty()).then(|| line.to_owned())
-        });
+        let below = text.lines_at(first_below).take(LINES).filter_map(not_blank);
+        let above = (line.saturating_sub(LINES)..line).rev().find_map(|n| not_blank(text.line(n)));
         Site {
             offset: start + cursor,
             line_end: start + content.len_bytes(),
             before,
             after,
+            above: above.unwrap_or_default(),
             below: below.take(KEPT_BELOW).collect(),
             line_break: line_break(text, line),
             span,
         }
     }
+}
+
+/// A line's first bytes without its trailing blanks, if there is something.
+fn not_blank(line: RopeSlice<'_>) -> Option<String> {
+    let line = line.byte_slice(..position::floor_char(line, LINE_BYTES)).to_string();
+    let line = line.trim_end();
+    (!line.is_empty()).then(|| line.to_owned())
 }
 
 /// The break of a line, or of the one before if it has none: a buffer with both kinds keeps each where it is.

@@ -1,7 +1,7 @@
 //! What the server knows: the open buffers, what was agreed with the client, and the engine.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cinnabar_engine::{Engine, Load};
 use tower_lsp::lsp_types::Url;
@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::documents::Documents;
 use crate::engine_status::EngineStatus;
 use crate::position::Encoding;
+use crate::reuse::answers::Answers;
 use crate::settings::{Overrides, Problems, Settings};
 
 /// Chooses what the engine loads, once the settings are known.
@@ -23,6 +24,8 @@ pub struct State {
     pub(crate) client: Client,
     /// What the user sees of the engine.
     pub(crate) status: Arc<EngineStatus>,
+    /// The engine's last answers.
+    answers: Mutex<Answers>,
     /// Settings given on the command line; they win over the client's.
     pub(crate) overrides: Overrides,
     /// Taken by `initialize`.
@@ -49,10 +52,16 @@ impl State {
             documents: Documents::default(),
             status: Arc::new(EngineStatus::new(client.clone())),
             client,
+            answers: Mutex::new(Answers::new()),
             overrides,
             make_load: Mutex::new(Some(make_load)),
             agreed: OnceLock::new(),
         }
+    }
+
+    /// The engine's last answers.
+    pub(crate) fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What `initialize` settled; `None` before it.

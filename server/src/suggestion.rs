@@ -8,7 +8,7 @@ use std::ops::Range;
 pub struct Suggestion {
     /// Literal text, with the buffer's line breaks.
     pub text: String,
-    /// Bytes of the document it replaces: on one line, starting at the cursor. Usually empty.
+    /// Bytes of the document it replaces: on one line, around the cursor. Usually empty.
     pub range: Range<usize>,
 }
 
@@ -27,6 +27,12 @@ pub enum Reason {
     /// The buffer was closed.
     Closed,
 
+    // === The place ===
+    /// The editor asked by itself in a comment or a string of prose.
+    Prose,
+    /// The editor asked by itself right before a word.
+    BeforeWord,
+
     // === The engine ===
     /// Nothing was there when the deadline passed.
     Deadline,
@@ -38,10 +44,16 @@ pub enum Reason {
     // === The text ===
     /// The model thinks that nothing is missing.
     Nothing,
+    /// The model is less sure of it than the user wants.
+    Unsure,
     /// White space only.
     Blank,
+    /// It says the line above again and again.
+    Repeats,
     /// It only repeats what stands below or right of the cursor.
     RepeatsSuffix,
+    /// The grammar cannot place it.
+    ParseError,
     /// The user has typed all of it.
     AllTyped,
 }
@@ -54,12 +66,17 @@ impl fmt::Display for Reason {
             Reason::Cancelled => "cancelled",
             Reason::Edited => "text changed",
             Reason::Closed => "closed",
+            Reason::Prose => "in prose",
+            Reason::BeforeWord => "right before a word",
             Reason::Deadline => "deadline",
             Reason::EngineDown => "engine down",
             Reason::EngineFailed => "engine failed",
             Reason::Nothing => "nothing missing",
+            Reason::Unsure => "unsure",
             Reason::Blank => "blank",
+            Reason::Repeats => "repeats itself",
             Reason::RepeatsSuffix => "repeats the suffix",
+            Reason::ParseError => "parse error",
             Reason::AllTyped => "typed already",
         })
     }

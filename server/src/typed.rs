@@ -31,6 +31,11 @@ impl Typed {
         within
     }
 
+    /// Byte offset behind the text typed so far.
+    pub(crate) fn end(&self) -> usize {
+        self.at + self.text.len()
+    }
+
     /// The text typed so far.
     pub(crate) fn text(&self) -> &str {
         &self.text

@@ -88,13 +88,14 @@ async fn a_crash_costs_one_answer_and_a_restart_keeps_the_documents() {
     assert_eq!(editor.stage.answer("c").await.prompt.prefix, "ab");
     assert_eq!(editor.reply(id).await, item(0, 2, "c"));
 
-    let id = editor.ask_inline(0, 2).await;
+    editor.edit(3, (0, 2), (0, 2), "d").await;
+    let id = editor.ask_inline(0, 3).await;
     editor.stage.call().await.panic();
     assert_eq!(editor.reply(id).await, nothing());
     let message = editor.told("window/showMessage").await;
     assert!(message["message"].as_str().unwrap().contains("2 times"), "{message}");
-    editor.edit(3, (0, 2), (0, 2), "c").await;
-    let id = editor.ask_inline(0, 3).await;
+    editor.edit(4, (0, 3), (0, 3), "c").await;
+    let id = editor.ask_inline(0, 4).await;
     assert_eq!(editor.reply(id).await, nothing());
     editor.leave().await;
 }

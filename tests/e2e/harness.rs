@@ -17,7 +17,7 @@ pub const INLINE: &str = "textDocument/inlineCompletion";
 pub const URI: &str = "file:///project/src/main.rs";
 
 /// After this a test has failed; nothing waits for it otherwise.
-const HUNG: Duration = Duration::from_secs(20);
+pub const HUNG: Duration = Duration::from_secs(20);
 
 /// A client and its server. Ends with [`Editor::leave`] or one of its kind; dropped before, it fails the test.
 pub struct Editor {
@@ -107,8 +107,12 @@ impl Editor {
         self.ask_inline_in(URI, line, column).await
     }
 
+    /// By hand, which is always answered.
     pub async fn ask_inline_in(&mut self, uri: &str, line: u32, column: u32) -> i64 {
-        let context = json!({ "triggerKind": 2 });
+        self.ask_inline_with(uri, line, column, json!({ "triggerKind": 1 })).await
+    }
+
+    pub async fn ask_inline_with(&mut self, uri: &str, line: u32, column: u32, context: Value) -> i64 {
         let params =
             json!({ "textDocument": { "uri": uri }, "position": at((line, column)), "context": context });
         self.ask(INLINE, params).await

@@ -64,13 +64,15 @@ async fn the_editors_death_ends_the_server() {
 #[tokio::test]
 async fn a_malformed_message_costs_only_itself() {
     let mut editor = Editor::with("a").await;
+    assert_eq!(editor.inline(0, 1, "b").await, item(0, 1, "b"));
     for bad in
         ["Content-Length: 9\r\n\r\n{\"method\"", "Content-Length: x\r\n\r\n", "Content-Length: 0\r\n\r\n"]
     {
         editor.send_raw(bad.as_bytes()).await;
         let error = editor.receive(|message| message["id"].is_null() && message.get("error").is_some()).await;
         assert_eq!(error["error"]["code"], -32700);
-        assert_eq!(editor.inline(0, 1, "b").await, item(0, 1, "b"));
+        let id = editor.ask_inline(0, 1).await;
+        assert_eq!(editor.reply(id).await, item(0, 1, "b"));
     }
     editor.leave().await;
 }

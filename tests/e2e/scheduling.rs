@@ -112,6 +112,31 @@ async fn an_answer_that_the_user_contradicts_is_not_shown() {
 }
 
 #[tokio::test]
+async fn typing_through_a_suggestion_costs_no_work() {
+    let mut editor = Editor::with("x = \n").await;
+    assert_eq!(editor.inline(0, 4, "foo(a)").await, item(0, 4, "foo(a)"));
+    for (n, typed) in ["f", "o", "o", "("].into_iter().enumerate() {
+        let column = 4 + n as u32;
+        editor.edit(2 + n as i32, (0, column), (0, column), typed).await;
+        let id = editor.ask_inline(0, column + 1).await;
+        // No call reaches the engine.
+        assert_eq!(editor.reply(id).await, item(0, column + 1, &"foo(a)"[n + 1..]));
+    }
+    // A correction of it neither.
+    editor.edit(6, (0, 7), (0, 8), "").await;
+    let id = editor.ask_inline(0, 7).await;
+    assert_eq!(editor.reply(id).await, item(0, 7, "(a)"));
+    // Something else does.
+    editor.edit(7, (0, 7), (0, 7), "[").await;
+    assert_eq!(editor.inline(0, 8, "1]").await, item(0, 8, "1]"));
+    // And the way back does not, nor does another place of before.
+    editor.edit(8, (0, 0), (0, 8), "x = ").await;
+    let id = editor.ask_inline(0, 4).await;
+    assert_eq!(editor.reply(id).await, item(0, 4, "foo(a)"));
+    editor.leave().await;
+}
+
+#[tokio::test]
 async fn all_typed_is_nothing() {
     let mut editor = Editor::with("x = \n").await;
     let id = editor.ask_inline(0, 4).await;

@@ -8,6 +8,8 @@ use cinnabar_engine::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::harness::HUNG;
+
 /// Where the test meets the engine.
 pub struct Stage {
     loads: UnboundedReceiver<Loading>,
@@ -25,7 +27,7 @@ pub struct Call {
 }
 
 enum Act {
-    Answer(String, Finish),
+    Answer(String, f32),
     Panic,
     UntilStopped(mpsc::Sender<Stop>),
 }
@@ -52,7 +54,8 @@ impl Stage {
 
     /// The next request that the engine runs.
     pub async fn call(&mut self) -> Call {
-        self.calls.recv().await.expect("the engine lives")
+        let call = tokio::time::timeout(HUNG, self.calls.recv()).await.expect("a request for the engine");
+        call.expect("the engine lives")
     }
 
     /// The next prompt that the engine prepares for.
@@ -81,7 +84,11 @@ impl Loading {
 
 impl Call {
     pub fn answer(self, text: &str) {
-        self.act.send(Act::Answer(text.into(), Finish::End)).unwrap();
+        self.answer_as_sure_as(0.0, text);
+    }
+
+    pub fn answer_as_sure_as(self, mean_log_probability: f32, text: &str) {
+        self.act.send(Act::Answer(text.into(), mean_log_probability)).unwrap();
     }
 
     pub fn panic(self) {
@@ -107,10 +114,10 @@ impl Infill for Actor {
         let (act, acts) = mpsc::channel();
         let _ = self.0.send(Call { request: request.clone(), act });
         match acts.recv() {
-            Ok(Act::Answer(text, finish)) => Ok(Completion {
+            Ok(Act::Answer(text, mean_log_probability)) => Ok(Completion {
                 text,
-                finish,
-                mean_log_probability: 0.0,
+                finish: Finish::End,
+                mean_log_probability,
                 counts: Counts::default(),
                 timings: Timings::default(),
             }),

@@ -36,12 +36,24 @@ async fn an_auto_closed_bracket_is_replaced() {
 
 #[tokio::test]
 async fn the_buffers_line_breaks() {
-    let mut editor = Editor::with("if x:\r\n\r\ny = 1\r\n").await;
+    let mut editor = Editor::with("fn f() {\r\n\r\n}\r\n").await;
     let id = editor.ask_inline(1, 0).await;
-    let request = editor.stage.answer("    a()\n    b()\n").await;
-    assert_eq!(request.prompt.prefix, "if x:\n");
-    assert_eq!(request.prompt.suffix, "\ny = 1\n");
-    assert_eq!(editor.reply(id).await, item(1, 0, "    a()\r\n    b()"));
+    let request = editor.stage.answer("    a();\n    b();\n").await;
+    assert_eq!(request.prompt.prefix, "fn f() {\n");
+    assert_eq!(request.prompt.suffix, "\n}\n");
+    assert_eq!(editor.reply(id).await, item(1, 0, "    a();\r\n    b();"));
+    editor.leave().await;
+}
+
+#[tokio::test]
+async fn several_lines_end_with_the_block_and_add_no_error() {
+    let mut editor = Editor::with("fn f() {\n").await;
+    let answer = "\n    a();\n}\n\nfn g() {\n    b();\n}";
+    assert_eq!(editor.inline(0, 8, answer).await, item(0, 8, "\n    a();\n}"));
+    editor.edit(2, (0, 8), (0, 8), "\n    a();\n}").await;
+    assert_eq!(editor.inline(1, 8, "\n    b();\n    if c {").await, item(1, 8, "\n    b();"));
+    editor.edit(3, (1, 8), (1, 8), "\n    b();").await;
+    assert_eq!(editor.inline(2, 8, "\n    if c {").await, nothing());
     editor.leave().await;
 }
 
@@ -52,6 +64,63 @@ async fn blanks_and_repetitions_are_nothing() {
         assert_eq!(editor.inline(1, 0, text).await, nothing(), "{text:?}");
     }
     editor.leave().await;
+}
+
+#[tokio::test]
+async fn the_editor_by_itself_gets_nothing_in_prose_and_before_words_but_the_user_does() {
+    let mut editor = Editor::with("// to do\nlet a = 1;\n").await;
+    for (line, column) in [(0, 8), (1, 8)] {
+        // No call reaches the engine, and the request is answered.
+        let automatic = editor.ask_inline_with(URI, line, column, json!({ "triggerKind": 2 })).await;
+        assert_eq!(editor.reply(automatic).await, nothing());
+        assert_eq!(editor.inline(line, column, "b").await, item(line, column, "b"));
+    }
+    let automatic = editor.ask_inline_with(URI, 1, 5, json!({ "triggerKind": 2 })).await;
+    editor.stage.answer("b").await;
+    assert_eq!(editor.reply(automatic).await, item(1, 5, "b"));
+    // One that is refused takes the place of an older one as well.
+    let old = editor.ask_inline(1, 9).await;
+    let busy = editor.stage.call().await;
+    let new = editor.ask_inline_with(URI, 0, 8, json!({ "triggerKind": 2 })).await;
+    assert_eq!((editor.reply(old).await, editor.reply(new).await), (Value::Null, nothing()));
+    busy.until_stopped().recv().unwrap();
+    editor.leave().await;
+}
+
+#[tokio::test]
+async fn what_is_selected_in_the_menu_is_gone_on_from() {
+    let mut editor = Editor::with("let a = b.le;\n").await;
+    let range = json!({ "start": { "line": 0, "character": 10 }, "end": { "line": 0, "character": 12 } });
+    let context = json!({ "triggerKind": 2, "selectedCompletionInfo": { "range": range, "text": "length" } });
+    let id = editor.ask_inline_with(URI, 0, 12, context).await;
+    let request = editor.stage.answer(" + 1;").await;
+    assert_eq!((request.prompt.prefix.as_str(), request.prompt.suffix.as_str()), ("let a = b.length", ";\n"));
+    assert_eq!(editor.reply(id).await, item_over((0, 10), (0, 12), "length + 1"));
+    // The menu's entry changes with what is typed: the answer is void.
+    let context = json!({ "triggerKind": 2, "selectedCompletionInfo": { "range": range, "text": "left" } });
+    let id = editor.ask_inline_with(URI, 0, 12, context).await;
+    let call = editor.stage.call().await;
+    editor.edit(2, (0, 12), (0, 12), "n").await;
+    call.answer(" + 1;");
+    assert_eq!(editor.reply(id).await, nothing());
+    editor.leave().await;
+}
+
+#[tokio::test]
+async fn what_the_model_is_unsure_of_is_shown_as_far_as_the_user_wants() {
+    for (least, shown) in [(json!(0.5), false), (json!(null), true)] {
+        let mut editor = Editor::start();
+        editor.initialize(json!({ "initializationOptions": { "minProbability": least } })).await;
+        editor.stage.load().await.succeed();
+        editor.open(URI, "a\n").await;
+        let id = editor.ask_inline(0, 1).await;
+        editor.stage.call().await.answer_as_sure_as(0.4f32.ln(), "b");
+        assert_eq!(editor.reply(id).await, if shown { item(0, 1, "b") } else { nothing() });
+        let id = editor.ask_inline(1, 0).await;
+        editor.stage.call().await.answer_as_sure_as(0.6f32.ln(), "b");
+        assert_eq!(editor.reply(id).await, item(1, 0, "b"));
+        editor.leave().await;
+    }
 }
 
 #[tokio::test]

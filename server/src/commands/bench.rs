@@ -127,7 +127,7 @@ fn keystrokes(
         let prompt = prompt::prompt(&text, &site, source.path.clone());
         let request = Request { max_tokens, max_lines, ..Request::new(DocumentId(0), prompt) };
         // Nothing to suggest is an answer as well.
-        let _ = postprocess::suggest(&engine.submit(request).wait()?, &site);
+        let _ = postprocess::suggest(&engine.submit(request).wait()?, &site, &text, None);
         if n > 0 {
             times.push(asked.elapsed());
         }

@@ -14,6 +14,7 @@ use crate::cli::{BadInput, Global};
 use crate::place::{Cursor, Source, split_place};
 use crate::site::{Site, Span};
 use crate::suggestion::{Reason, Suggestion};
+use crate::syntax::Syntax;
 use crate::watch::{Scene, Screen, render};
 use crate::{postprocess, prompt, terminal};
 
@@ -68,15 +69,16 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let offset = source.offset(cursor)?;
     let text = Rope::from_str(&source.text);
     let site = Site::at(&text, offset);
+    let syntax = Syntax::of_file(source.path.as_deref().unwrap_or_default(), &text);
     let request = args.request(prompt::prompt(&text, &site, source.path.clone()), &site);
     request.validate()?;
     let ready = start_engine(global.load_options()?)?;
     let asked = Instant::now();
     let (completion, suggestion) = if args.watch {
-        watch(&ready.engine, request, &source, &site)?
+        watch(&ready.engine, request, &source, &site, (&text, syntax.as_ref()))?
     } else {
         let completion = ready.engine.submit(request).wait()?;
-        let suggestion = postprocess::suggest(&completion, &site);
+        let suggestion = postprocess::suggest(&completion, &site, &text, syntax.as_ref());
         (completion, suggestion)
     };
     let total = asked.elapsed();
@@ -131,6 +133,7 @@ fn watch(
     request: Request,
     source: &Source,
     site: &Site,
+    (text, syntax): (&Rope, Option<&Syntax>),
 ) -> anyhow::Result<(Completion, Result<Suggestion, Reason>)> {
     let (prefix, suffix) = source.text.split_at(site.offset);
     let scene = Scene::new(prefix, suffix);
@@ -149,7 +152,7 @@ fn watch(
         screen.step(&render(&frame, &scene, ink), &format!("step {}, {} forwards", n + 1, frame.forwards))?;
     }
     let completion = ticket.wait()?;
-    let suggestion = postprocess::suggest(&completion, site);
+    let suggestion = postprocess::suggest(&completion, site, text, syntax);
     let (text, replaced) = suggestion.as_ref().map_or(("", 0), |s| (s.text.as_str(), s.range.len()));
     let last = Frame { settled: text.into(), block: Vec::new(), forwards: completion.counts.forwards };
     let scene = Scene::new(prefix, &suffix[replaced..]);

@@ -9,7 +9,7 @@ use crate::position::tests::{awkward_text, naive_offset};
 const ALL: [Encoding; 3] = [Encoding::Utf8, Encoding::Utf16, Encoding::Utf32];
 
 fn document(text: &str) -> Document {
-    Document::new(DocumentId(0), "text".into(), 0, text)
+    Document::new(DocumentId(0), "text".into(), "a.txt", 0, text)
 }
 
 fn change(range: Option<(u32, u32, u32, u32)>, text: &str) -> TextDocumentContentChangeEvent {
@@ -63,6 +63,27 @@ fn a_line_of_a_million_characters_and_nul_bytes() {
     document.apply(1, &[change(Some((0, 999_999, 0, 2_000_000)), "x\n")], Encoding::Utf16);
     assert_eq!(document.text().len_bytes(), 500_000 * 4 - 1 + 2);
     assert_eq!(document.text().len_lines(), 2);
+}
+
+#[test]
+fn the_tree_follows_the_text() {
+    let mut document = Document::new(DocumentId(0), "".into(), "a.rs", 0, "fn f() {}\n");
+    let errors = |document: &Document| document.snapshot().syntax.map(|syntax| syntax.errors());
+    assert_eq!(errors(&document), Some(0));
+    let kept = document.snapshot();
+    document.apply(1, &[change(Some((0, 8, 0, 9)), "")], Encoding::Utf8);
+    assert_ne!(errors(&document), Some(0));
+    // Of edits that come together only the last one counts, and a snapshot stays what it was.
+    document.apply(2, &[change(Some((0, 8, 0, 8)), "é"), change(Some((0, 8, 0, 10)), "}")], Encoding::Utf8);
+    assert_eq!(errors(&document), Some(0));
+    assert_eq!(kept.syntax.unwrap().errors(), 0);
+    // Too large for a tree, and small again.
+    document.apply(3, &[change(None, &"fn f() {}\n".repeat(300_000))], Encoding::Utf8);
+    assert_eq!(errors(&document), None);
+    document.apply(4, &[change(Some((0, 0, 299_999, 0)), "")], Encoding::Utf8);
+    assert_eq!(errors(&document), Some(0));
+    document.heal("fn");
+    assert_ne!(errors(&document), Some(0));
 }
 
 fn edits() -> impl Strategy<Value = Vec<TextDocumentContentChangeEvent>> {

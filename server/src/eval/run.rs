@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::cases::Case;
 use super::score::score;
 use crate::site::Site;
+use crate::syntax::Syntax;
 use crate::{postprocess, prompt};
 
 /// One answered case.
@@ -93,7 +94,8 @@ fn answer(engine: &Engine, case: &Case, template: &Request, number: usize) -> Re
     let request = Request { document: DocumentId(number as u64), prompt, ..template.clone() };
     let completion = engine.submit(request).wait().with_context(|| format!("case {}", case.id))?;
     let score = score(&completion.text, &case.middle);
-    let shown_exact = match postprocess::suggest(&completion, &site) {
+    let syntax = Syntax::of_file(case.path.as_deref().unwrap_or_default(), &buffer);
+    let shown_exact = match postprocess::suggest(&completion, &site, &buffer, syntax.as_ref()) {
         Ok(suggestion) => {
             let rest = &case.suffix[suggestion.range.len()..];
             super::score::score(

@@ -17,7 +17,7 @@ fn completion(text: &str, finish: Finish) -> Completion {
 fn suggestion(buffer: &str, text: &str, finish: Finish) -> Result<Suggestion, Reason> {
     let offset = buffer.find("$0").expect("a cursor");
     let rope = Rope::from_str(&buffer.replacen("$0", "", 1));
-    suggest(&completion(text, finish), &Site::at(&rope, offset))
+    suggest(&completion(text, finish), &Site::at(&rope, offset), &rope, None)
 }
 
 /// The buffer after accepting the suggestion, with `‹…›` around what was inserted.
@@ -105,6 +105,21 @@ fn the_lines_below_are_not_repeated() {
 }
 
 #[test]
+fn a_line_is_not_said_again_and_again() {
+    check(&[
+        // Lost: cut.
+        ("push(a);\n$0\n", "push(a);\npush(a);", "repeats itself"),
+        ("push(a);\n\npu$0\n", "sh(a);\n\npush(a);\npush(b);", "repeats itself"),
+        ("$0\n", "a = f()\nbar = g()\nbar = g()\nbar = g()\nc", "‹a = f()\nbar = g()›\n"),
+        // Meant: kept.
+        ("push(a);\n$0\n", "push(a);", "push(a);\n‹push(a);›\n"),
+        ("push(a);\n$0\n", "push(b);\npush(b);", "push(a);\n‹push(b);\npush(b);›\n"),
+        ("  }\n$0\n", "  }\n  }\n  }", "  }\n‹  }\n  }\n  }›\n"),
+        ("0,\n$0\n", "0,\n0,\n0,", "0,\n‹0,\n0,\n0,›\n"),
+    ]);
+}
+
+#[test]
 fn trailing_blanks_go() {
     check(&[
         ("a$0", "b  \n    \n", "a‹b›"),
@@ -163,7 +178,7 @@ proptest! {
         let at = at.min(buffer.len());
         let rope = Rope::from_str(&buffer);
         let site = Site::at(&rope, at);
-        if let Ok(Suggestion { text: suggested, range }) = suggest(&completion(&text, Finish::End), &site) {
+        if let Ok(Suggestion { text: suggested, range }) = suggest(&completion(&text, Finish::End), &site, &rope, None) {
             prop_assert!(range.start == at && range.end <= site.line_end);
             prop_assert!(!suggested.trim().is_empty());
             prop_assert!(site.span != Span::WithinLine || !suggested.contains('\n'));

@@ -33,8 +33,8 @@ fn line_breaks_become_the_models() {
 }
 
 #[test]
-fn at_the_start_of_a_line_whole_lines_are_wanted() {
-    assert_eq!(check("a\n$0b\n"), pair("a\n", "\nb\n"));
+fn the_text_is_parted_at_the_cursor() {
+    assert_eq!(check("a\n$0b\n"), pair("a\n", "b\n"));
     assert_eq!(check("a\n$0  \nb\n"), pair("a\n", "  \nb\n"));
     assert_eq!(check("a\n $0b\n"), pair("a\n ", "b\n"));
 }
