@@ -78,7 +78,7 @@ mod x86 {
     const CHAINS: usize = 12;
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn floats_avx2() -> usize {
+    pub(super) fn floats_avx2() -> usize {
         let x = black_box(_mm256_set1_ps(0.5));
         let mut sums = [x; CHAINS];
         for _ in 0..ROUNDS {
@@ -91,7 +91,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn floats_avx512() -> usize {
+    pub(super) fn floats_avx512() -> usize {
         let x = black_box(_mm512_set1_ps(0.5));
         let mut sums = [x; CHAINS];
         for _ in 0..ROUNDS {
@@ -105,7 +105,7 @@ mod x86 {
 
     /// What a product of bytes takes without dot product instructions: multiply, widen, add.
     #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn bytes_avx2() -> usize {
+    pub(super) fn bytes_avx2() -> usize {
         let ones = black_box(_mm256_set1_epi16(1));
         let weights = black_box(_mm256_set1_epi8(3));
         let mut sums = [ones; CHAINS];
@@ -122,7 +122,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx2,avxvnni")]
-    pub(super) unsafe fn bytes_avxvnni() -> usize {
+    pub(super) fn bytes_avxvnni() -> usize {
         let x = black_box(_mm256_set1_epi8(3));
         let mut sums = [x; CHAINS];
         for _ in 0..ROUNDS {
@@ -135,7 +135,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f,avx512vnni")]
-    pub(super) unsafe fn bytes_avx512() -> usize {
+    pub(super) fn bytes_avx512() -> usize {
         let x = black_box(_mm512_set1_epi8(3));
         let mut sums = [x; CHAINS];
         for _ in 0..ROUNDS {

@@ -275,7 +275,7 @@ impl Gpu {
                 }
             }
         }
-        let config = sys::CUlaunchConfig {
+        let launch = sys::CUlaunchConfig {
             gridDimX: shape.grid[0],
             gridDimY: shape.grid[1],
             gridDimZ: shape.grid[2],
@@ -289,7 +289,7 @@ impl Gpu {
         };
         // SAFETY: the configuration and its attributes outlive the call; the rest is the caller's promise.
         check("cuLaunchKernelEx", unsafe {
-            sys::cuLaunchKernelEx(&config, function, params.as_mut_ptr(), null_mut())
+            sys::cuLaunchKernelEx(&launch, function, params.as_mut_ptr(), null_mut())
         })
     }
 
