@@ -1,8 +1,5 @@
 """The real program with the real model in Neovim: everything between a key and the screen."""
 
-import os
-import signal
-
 import psutil
 import pytest
 
@@ -34,8 +31,11 @@ def real(neovim, cinnabar, tmp_path):
     return neovim
 
 
-def alive(pid):
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+def serves(process):
+    try:
+        return process.name() == "cinnabar" and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def ghost(neovim):
@@ -60,15 +60,14 @@ def test_the_model_completes_and_its_text_is_taken(real):
 @pytest.mark.parametrize("neovim", [NEOVIMS[0]], ids=lambda p: "-".join(p), indirect=True)
 def test_the_program_may_die_and_ends_with_the_editor(real):
     def servers():
-        family = psutil.Process(real.nvim.funcs.getpid()).children()
-        return [process.pid for process in family if process.name() == "cinnabar" and alive(process.pid)]
+        return [child for child in psutil.Process(real.nvim.funcs.getpid()).children() if serves(child)]
 
     (first,) = servers()
-    os.kill(first, signal.SIGKILL)
-    wait_for("second server", lambda: [pid for pid in servers() if pid != first], 30)
+    first.kill()
+    wait_for("second server", lambda: [server for server in servers() if server != first], 30)
     real.is_in("ready")
     real.type("84GA<BS>")
     ghost(real)
     (second,) = servers()
     real.nvim.command("qall!", async_=True)
-    wait_for("end of the server", lambda: not alive(second))
+    wait_for("end of the server", lambda: not serves(second))
