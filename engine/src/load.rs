@@ -68,8 +68,14 @@ pub struct LoadOptions {
 pub fn load(options: &LoadOptions) -> Result<Box<dyn Infill>, EngineError> {
     let gguf = Gguf::open(&options.model)?;
     let config = Config::from_gguf(&gguf)?;
-    let tokenizer = Tokenizer::open(&gguf.path().with_file_name("tokenizer.json"), config.vocab)?;
-    Ok(Box::new(Local::new(place(config, &gguf, options)?, tokenizer)))
+    let (path, vocab) = (gguf.path().with_file_name("tokenizer.json"), config.vocab);
+    // Reading the vocabulary takes a third of the time and one thread: the weights are packed meanwhile.
+    let (tokenizer, model) = std::thread::scope(|scope| {
+        let tokenizer = scope.spawn(|| Tokenizer::open(&path, vocab));
+        let model = place(config, &gguf, options);
+        (tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), model)
+    });
+    Ok(Box::new(Local::new(model?, tokenizer?)))
 }
 
 /// Loads a model alone, for benches and golden files.

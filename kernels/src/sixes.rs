@@ -36,7 +36,10 @@ pub(crate) fn round(weights: &mut [i8; BLOCK]) -> f32 {
     }
     let step = largest / 31.0;
     for w in weights {
-        *w = (f32::from(*w) / step).round_ties_even() as i8;
+        // Adding this rounds to whole numbers, ties to even, and leaves them in the lowest bits; the function of the
+        // standard library is a call for each weight, and loading a model rounds them all.
+        const WHOLE: f32 = 12_582_912.0;
+        *w = (f32::from(*w) / step + WHOLE).to_bits() as i8;
     }
     step
 }
@@ -132,6 +135,7 @@ mod tests {
             let mut rounded = weights;
             let step = round(&mut rounded);
             for (w, r) in weights.iter().zip(rounded) {
+                assert_eq!(r, (f32::from(*w) / step).round_ties_even() as i8);
                 assert!((-31..=31).contains(&r));
                 let off = (f32::from(*w) - f32::from(r) * step).abs();
                 assert!(off <= 0.5 * step + 1e-4, "{w} became {r} steps of {step}");
