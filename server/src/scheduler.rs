@@ -228,6 +228,14 @@ pub(crate) fn finish(state: &State, pending: Pending, outcome: Result<Completion
     if let Ok(completion) = &outcome {
         log.completed(completion);
     }
+    let late = match &outcome {
+        Ok(completion) => completion.finish == Finish::Deadline,
+        Err(reason) => *reason == Reason::Deadline,
+    };
+    if late {
+        // The engine reads on: the next request finds what this one had no time for.
+        prepare(state, &uri, site.offset);
+    }
     let min_probability = state.agreed().map_or(0.0, |agreed| agreed.settings.min_probability);
     log.end(outcome.and_then(|completion| {
         let (typed, snapshot) = left.ok_or(Reason::Closed)?;

@@ -159,6 +159,7 @@ async fn the_deadline_holds_whatever_the_engine_does() {
     let call = editor.stage.call().await;
     assert_eq!(editor.reply(id).await, nothing(), "stuck");
     call.answer("late");
+    assert_eq!(editor.stage.prepared().await.prefix, "a", "what there was no time for is made up for");
     editor.leave().await;
 }
 
