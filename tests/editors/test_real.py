@@ -44,10 +44,10 @@ def ghost(neovim):
 
 @pytest.mark.parametrize("neovim", [NEOVIMS[0], NEOVIMS[2]], ids=lambda p: "-".join(p), indirect=True)
 def test_the_model_completes_and_its_text_is_taken(real):
+    before = real.lines()
     real.type("84GA<BS>")
-    before = real.lines()
     real.type(before[83][-1])
-    before = real.lines()
+    wait_for("the text as it was", lambda: real.lines() == before)
     shown = ghost(real)
     assert real.lines() == before
     real.type("<Tab>")
