@@ -131,6 +131,12 @@ fn json_tells_what_it_cost() {
 }
 
 #[test]
+fn exact_arithmetic_says_the_same_where_the_model_is_sure() {
+    let complete = |more: &[&str]| run(&[&["complete", UNFINISHED[0]], more].concat()).expect(0).stdout;
+    assert_eq!(complete(&["--exact"]), complete(&[]));
+}
+
+#[test]
 fn a_seed_repeats_a_draw() {
     let draw = |seed| {
         let arguments = ["complete", "-", "--cursor", "1:17", "--max-tokens", "12", "--json"];

@@ -68,6 +68,10 @@ pub(crate) struct Global {
     #[arg(long, value_name = "N", global = true, help_heading = "Global options", value_parser = threads)]
     pub(crate) threads: Option<usize>,
 
+    /// The CPU engine computes in f32 with the weights as they are: slower, and what the golden files are compared with.
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) exact: bool,
+
     /// Says more on standard error; repeat for more still. CINNABAR_LOG sets the filter in full.
     #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Global options")]
     pub(crate) verbose: u8,
@@ -81,6 +85,7 @@ impl Global {
             model,
             device: self.device.unwrap_or_default(),
             threads: self.threads,
+            exact: self.exact,
             ..LoadOptions::default()
         })
     }
