@@ -117,11 +117,6 @@ impl Gguf {
         &self.path
     }
 
-    /// Bytes of all shards.
-    pub fn size(&self) -> usize {
-        self.shards.iter().map(|s| s.map.len()).sum()
-    }
-
     /// Number of tensors in all shards.
     pub fn tensor_count(&self) -> usize {
         self.tensors.len()
