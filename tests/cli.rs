@@ -245,6 +245,34 @@ fn the_command_line_explains_itself() {
     }
 }
 
+#[test]
+fn counts_are_shown_and_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let stats = |arguments: &[&str]| {
+        let mut command = command();
+        let command = command.arg("stats").args(arguments).env("HOME", folder.path());
+        outcome(command.env("XDG_STATE_HOME", folder.path().join("state"))).expect(0)
+    };
+    assert!(stats(&[]).stdout.contains("Nothing was suggested yet"));
+    let empty = stats(&["--json"]).json();
+    let counts = serde_json::json!({
+        "offered": 5, "shown": 4, "accepted": 3, "partly_accepted": 0, "typed": 0, "dismissed": 1,
+        "characters": 77, "latency": [0, 4, 0, 1],
+    });
+    let mut full = empty.clone();
+    full["counts"]["rust"]["several lines"] = counts.clone();
+    let file = empty["file"].as_str().unwrap();
+    fs::create_dir_all(Path::new(file).parent().unwrap()).unwrap();
+    fs::write(file, full.to_string()).unwrap();
+    let table = stats(&[]).stdout;
+    for word in ["several lines", "77", "<= 2", "<= 5", "75 %"] {
+        assert!(table.contains(word), "{word}: {table}");
+    }
+    assert_eq!(stats(&["--json"]).json()["counts"]["rust"]["several lines"], counts);
+    stats(&["--reset"]);
+    assert!(stats(&[]).stdout.contains("Nothing was suggested yet"));
+}
+
 // === Bad input ===
 
 #[test]

@@ -7,7 +7,7 @@ use anyhow::Context;
 use cinnabar_engine::{Device, EngineError, LoadOptions};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{bench, complete, completions, eval, lsp, model};
+use crate::commands::{bench, complete, completions, eval, lsp, model, stats};
 use crate::{logging, model_path, version};
 
 /// Exit code of a command that did what it was asked, an empty completion included.
@@ -103,6 +103,8 @@ enum Command {
     Bench(bench::Args),
     /// Score the model on a fill-in-the-middle benchmark.
     Eval(eval::Args),
+    /// Show what became of suggestions, counted on this machine.
+    Stats(stats::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
 }
@@ -147,6 +149,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Model(args)) => model::run(&args, &global)?,
         Some(Command::Bench(args)) => bench::run(&args, &global)?,
         Some(Command::Eval(args)) => eval::run(&args, &global)?,
+        Some(Command::Stats(args)) => stats::run(&args)?,
         Some(Command::Completions(args)) => completions::run(&args)?,
         None => {
             eprintln!("{}", definition().render_help());

@@ -99,6 +99,11 @@ impl Document {
         }
     }
 
+    /// What it is called, of all documents of this server.
+    pub(crate) fn id(&self) -> DocumentId {
+        self.id
+    }
+
     /// The text.
     pub(crate) fn text(&self) -> &Rope {
         &self.text

@@ -32,8 +32,8 @@ impl Documents {
         self.by_uri.get_mut(uri).map(|mut document| change(&mut document))
     }
 
-    /// Forgets a buffer. Its request is answered with nothing.
-    pub(crate) fn close(&self, uri: &Url) -> bool {
-        self.by_uri.remove(uri).is_some()
+    /// Forgets a buffer. Its request is answered with nothing. `None` if none is open under this URI.
+    pub(crate) fn close(&self, uri: &Url) -> Option<DocumentId> {
+        self.by_uri.remove(uri).map(|(_, document)| document.id())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! One keystroke goes through `lsp` (routing), `handlers` (one file a method), `documents`, `document` and
 //! `position` (the mirror), `trigger` (whether), `scheduler` (newest wins), `site` and `prompt` (what the engine sees), the engine,
-//! `postprocess` and `reuse` (what the user sees), `to_lsp`.
+//! `postprocess` and `reuse` (what the user sees), `to_lsp`. What becomes of it is followed by `offers` and counted by `stats`.
 //!
 //! The terminal's half is `cli` (what can be asked for) and `commands` (one file a command), with what they share:
 //! `place` (where in which text), `model_path` (which model), `watch` and `terminal` (what is drawn),
@@ -43,6 +43,10 @@ mod request_log;
 mod scheduler;
 mod selected;
 mod trigger;
+
+mod class;
+mod offers;
+mod stats;
 
 mod brackets;
 mod postprocess;

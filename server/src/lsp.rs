@@ -4,6 +4,7 @@
 //! first await; the only thing awaited is the engine's answer.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,8 +20,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tower_lsp::jsonrpc::{Request, Response, Result};
 use tower_lsp::lsp_types::{
     CompletionParams, CompletionResponse, DidChangeTextDocumentParams, DidCloseTextDocumentParams,
-    DidOpenTextDocumentParams, DidSaveTextDocumentParams, InitializeParams, InitializeResult,
-    InitializedParams,
+    DidOpenTextDocumentParams, DidSaveTextDocumentParams, ExecuteCommandParams, InitializeParams,
+    InitializeResult, InitializedParams,
 };
 use tower_lsp::{ExitedError, LanguageServer, LspService};
 use tower_service::Service;
@@ -28,10 +29,14 @@ use tower_service::Service;
 use crate::client::{Client, Outgoing};
 use crate::handlers;
 use crate::parent;
-use crate::protocol::{INLINE_COMPLETION, InlineCompletionList, InlineCompletionParams};
+use crate::protocol::{
+    DID_PARTIALLY_ACCEPT, DID_SHOW, DidPartiallyAcceptParams, DidShowParams, INLINE_COMPLETION,
+    InlineCompletionList, InlineCompletionParams,
+};
 use crate::scheduler::{self, Answer, Asked, Submitted};
 use crate::settings::Overrides;
 use crate::state::{MakeLoad, State};
+use crate::stats::{self, tally::Tally};
 use crate::suggestion::Reason;
 use crate::transport::{self, Ended};
 
@@ -47,7 +52,7 @@ pub fn run(overrides: Overrides, make_load: MakeLoad) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut server = Server::new(overrides, make_load);
+    let mut server = Server::new(overrides, stats::default_file(), make_load);
     let ended = runtime.block_on(server.serve(tokio::io::stdin(), tokio::io::stdout()));
     tracing::info!(?ended, "end");
     // The engine may be loading or in the middle of a step, standard input may be waiting for the editor: the
@@ -64,10 +69,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that has not spoken to anyone yet.
-    pub fn new(overrides: Overrides, make_load: MakeLoad) -> Self {
+    /// A server that has not spoken to anyone yet. What becomes of suggestions is counted in the file `counts`.
+    pub fn new(overrides: Overrides, counts: Option<PathBuf>, make_load: MakeLoad) -> Self {
         let (client, outbox) = Client::new();
-        Server { state: Arc::new(State::new(client, overrides, make_load)), outbox: Some(outbox) }
+        let state = State::new(client, overrides, Tally::new(counts), make_load);
+        Server { state: Arc::new(state), outbox: Some(outbox) }
     }
 
     /// Serves a client until it leaves. A second call ends at once.
@@ -81,10 +87,14 @@ impl Server {
         let methods = Methods { state: Arc::clone(&self.state), peculiar: Arc::clone(&peculiar) };
         let (service, _) = LspService::build(|_| methods)
             .custom_method(INLINE_COMPLETION, Methods::inline_completion)
+            .custom_method(DID_SHOW, Methods::did_show)
+            .custom_method(DID_PARTIALLY_ACCEPT, Methods::did_partially_accept)
             .finish();
         let service = Layer { inner: service, peculiar: Arc::clone(&peculiar) };
-        transport::serve(input, output, service, self.state.client.clone(), outbox, peculiar.parent_gone())
-            .await
+        let client = self.state.client.clone();
+        let ended = transport::serve(input, output, service, client, outbox, peculiar.parent_gone()).await;
+        self.state.left();
+        ended
     }
 }
 
@@ -180,6 +190,14 @@ impl Methods {
         Ok(handlers::inline_completion::reply(&self.state, answer))
     }
 
+    async fn did_show(&self, params: DidShowParams) {
+        handlers::did_show_completion::did_show(&self.state, &params);
+    }
+
+    async fn did_partially_accept(&self, params: DidPartiallyAcceptParams) {
+        handlers::did_partially_accept_completion::did_partially_accept(&self.state, &params);
+    }
+
     async fn answer(&self, asked: Asked) -> Answer {
         let Submitted { ticket, put_out, deadline, pending } = match asked {
             Asked::Answered(answer) => return answer,
@@ -225,6 +243,10 @@ impl LanguageServer for Methods {
 
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
         handlers::did_close::did_close(&self.state, params);
+    }
+
+    async fn execute_command(&self, params: ExecuteCommandParams) -> Result<Option<Value>> {
+        handlers::execute_command::execute_command(&self.state, &params)
     }
 
     async fn completion(&self, params: CompletionParams) -> Result<Option<CompletionResponse>> {

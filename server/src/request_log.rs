@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use cinnabar_engine::{Completion, Counts, Timings};
 
+use crate::class::Class;
 use crate::document::Snapshot;
 use crate::scheduler::{Answer, Placed};
 use crate::suggestion::Reason;
@@ -13,6 +14,8 @@ pub(crate) struct RequestLog {
     method: &'static str,
     started: Instant,
     document: Option<Snapshot>,
+    /// What was asked for; of an answer, what it is.
+    class: Option<Class>,
     /// Who gave the answer.
     by: &'static str,
     prompt: Duration,
@@ -28,6 +31,7 @@ impl RequestLog {
             method,
             started: Instant::now(),
             document: None,
+            class: None,
             by: "engine",
             prompt: Duration::ZERO,
             timings: Timings::default(),
@@ -39,6 +43,11 @@ impl RequestLog {
     /// The text the request is about.
     pub(crate) fn of(&mut self, snapshot: &Snapshot) {
         self.document = Some(snapshot.clone());
+    }
+
+    /// What may be suggested at the place.
+    pub(crate) fn asks_for(&mut self, class: Class) {
+        self.class = Some(class);
     }
 
     /// The prompt is built.
@@ -59,10 +68,12 @@ impl RequestLog {
     }
 
     /// Writes the line for an answer.
-    pub(crate) fn end(mut self, answer: Answer) -> Answer {
-        match &answer {
-            Ok(Placed { suggestion, .. }) => {
+    pub(crate) fn end(mut self, mut answer: Answer) -> Answer {
+        match &mut answer {
+            Ok(Placed { suggestion, snapshot, took, .. }) => {
                 tracing::trace!(text = suggestion.text, range = ?suggestion.range, "suggestion");
+                self.class = Some(Class::of(suggestion, &snapshot.text));
+                *took = self.started.elapsed();
                 self.write(None);
             }
             Err(reason) => self.write(Some(*reason)),
@@ -72,13 +83,14 @@ impl RequestLog {
 
     fn write(&mut self, empty: Option<Reason>) {
         self.written = true;
-        let RequestLog { method, started, document, by, prompt, timings, counts, .. } = self;
+        let RequestLog { method, started, document, class, by, prompt, timings, counts, .. } = self;
         let ms = |duration: Duration| (duration.as_secs_f64() * 1e4).round() / 10.0;
         tracing::info!(
             method,
             document = document.as_ref().map(|of| of.document.0),
             language = document.as_ref().map(|of| of.language.as_str()),
             version = document.as_ref().map(|of| of.version),
+            class = class.map(Class::name),
             by,
             empty = empty.map(tracing::field::display),
             ms = ms(started.elapsed()),

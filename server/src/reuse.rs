@@ -24,6 +24,11 @@ impl Shown {
         self.typed.follow(range, inserted)
     }
 
+    /// Whether nothing is left to be typed of it.
+    pub(crate) fn is_typed(&self) -> bool {
+        rebase(self.suggestion.clone(), self.typed.text()) == Err(Reason::AllTyped)
+    }
+
     /// What is left of it for a cursor behind what was typed of it.
     pub(crate) fn rest(&self, cursor: usize) -> Option<Suggestion> {
         let rest = rebase(self.suggestion.clone(), self.typed.text()).ok()?;
@@ -76,8 +81,10 @@ mod tests {
         assert_eq!(rest(&shown, 9), Some(("o(a)".into(), 9..9)));
         assert!(shown.follow(9..9, "x"));
         assert_eq!(rest(&shown, 10), None, "something else was typed");
+        assert!(!shown.is_typed());
         assert!(shown.follow(9..10, "o(a)"));
         assert_eq!(rest(&shown, 13), None, "nothing is left");
+        assert!(shown.is_typed());
         assert!(!shown.follow(3..4, ""));
     }
 }

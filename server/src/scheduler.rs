@@ -11,6 +11,7 @@ use cinnabar_engine::{Completion, EngineError, Finish, Request, Ticket};
 use tokio::sync::oneshot;
 use tower_lsp::lsp_types::{Position, Url};
 
+use crate::class::Class;
 use crate::document::Snapshot;
 use crate::position::{self, Encoding};
 use crate::postprocess;
@@ -49,6 +50,11 @@ impl Slot {
         let (put_out, told) = oneshot::channel();
         self.waiting = Some(Waiting { serial: self.n_occupied, typed: Typed::nothing(at), put_out });
         (self.n_occupied, told)
+    }
+
+    /// Whether the user has typed all of what was answered last, or accepted it.
+    pub(crate) fn holds_all_that_was_shown(&self) -> bool {
+        self.shown.as_ref().is_some_and(Shown::is_typed)
     }
 
     /// Whether a request was ever made.
@@ -115,6 +121,17 @@ pub(crate) struct Pending {
 pub(crate) struct Placed {
     pub(crate) suggestion: Suggestion,
     pub(crate) snapshot: Snapshot,
+    /// It is what is left of the suggestion before it, which the user is typing.
+    pub(crate) continues: bool,
+    /// From the request to this answer.
+    pub(crate) took: Duration,
+}
+
+impl Placed {
+    /// A new suggestion; how long it took is known when the request ends.
+    fn new(suggestion: Suggestion, snapshot: Snapshot) -> Self {
+        Placed { suggestion, snapshot, continues: false, took: Duration::ZERO }
+    }
 }
 
 /// What the editor asks.
@@ -148,7 +165,7 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
     };
     if let (None, Some(suggestion)) = (question.selected, rest) {
         log.answered_by("typing through");
-        return answered(log, Ok(Placed { suggestion, snapshot }));
+        return answered(log, Ok(Placed { continues: true, ..Placed::new(suggestion, snapshot) }));
     }
     let selected = question.selected.and_then(|info| selected(info, &snapshot, offset, agreed.encoding));
     let (snapshot, offset) = match &selected {
@@ -161,6 +178,7 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
     {
         return answered(log, Err(reason));
     }
+    log.asks_for(Class::asked(site.span));
     let prompt = prompt::prompt(&snapshot.text, &site, agreed.relative_path(uri));
     log.prompted();
     let request = request(&agreed.settings, &snapshot, prompt, site.span);
@@ -250,13 +268,11 @@ pub(crate) fn finish(state: &State, pending: Pending, outcome: Result<Completion
             // What more time would have made longer is not shown longer than needed.
             let shown = (completion.finish != Finish::Deadline).then(|| Shown::new(suggestion, typed));
             state.documents.edit(&uri, |document| document.slot.shown = shown);
-            return Ok(Placed { suggestion: rest?, snapshot });
+            return Ok(Placed::new(rest?, snapshot));
         };
         // With the text the menu has changed; the editor asks again.
         let unchanged = typed.text().is_empty();
-        unchanged
-            .then(|| Placed { suggestion: selected.extended(suggestion), snapshot })
-            .ok_or(Reason::Edited)
+        unchanged.then(|| Placed::new(selected.extended(suggestion), snapshot)).ok_or(Reason::Edited)
     }))
 }
 

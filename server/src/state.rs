@@ -2,19 +2,26 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
-use cinnabar_engine::{Engine, Load};
+use cinnabar_engine::{DocumentId, Engine, Load};
 use tower_lsp::lsp_types::Url;
 
 use crate::client::Client;
 use crate::documents::Documents;
 use crate::engine_status::EngineStatus;
+use crate::offers::Offers;
 use crate::position::Encoding;
 use crate::reuse::answers::Answers;
+use crate::scheduler::Placed;
 use crate::settings::{Overrides, Problems, Settings};
+use crate::stats::tally::Tally;
 
 /// Chooses what the engine loads, once the settings are known.
 pub type MakeLoad = Box<dyn FnOnce(&Settings) -> Load + Send>;
+
+/// For the last counts, which a slow disk may take.
+const LAST_COUNTS: Duration = Duration::from_millis(200);
 
 /// Shared by all handlers. Each part has its own protection and nobody holds two at a time.
 pub struct State {
@@ -26,6 +33,10 @@ pub struct State {
     pub(crate) status: Arc<EngineStatus>,
     /// The engine's last answers.
     answers: Mutex<Answers>,
+    /// What was suggested, until it is known what became of it.
+    offers: Mutex<Offers>,
+    /// Where that is counted.
+    tally: Tally,
     /// Settings given on the command line; they win over the client's.
     pub(crate) overrides: Overrides,
     /// Taken by `initialize`.
@@ -47,12 +58,14 @@ pub(crate) struct Agreed {
 
 impl State {
     /// A server before `initialize`.
-    pub(crate) fn new(client: Client, overrides: Overrides, make_load: MakeLoad) -> Self {
+    pub(crate) fn new(client: Client, overrides: Overrides, tally: Tally, make_load: MakeLoad) -> Self {
         State {
             documents: Documents::default(),
             status: Arc::new(EngineStatus::new(client.clone())),
             client,
             answers: Mutex::new(Answers::new()),
+            offers: Mutex::new(Offers::new()),
+            tally,
             overrides,
             make_load: Mutex::new(Some(make_load)),
             agreed: OnceLock::new(),
@@ -62,6 +75,37 @@ impl State {
     /// The engine's last answers.
     pub(crate) fn answers(&self) -> MutexGuard<'_, Answers> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was suggested, until it is known what became of it.
+    pub(crate) fn offers(&self) -> MutexGuard<'_, Offers> {
+        self.offers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Offers a suggestion to the editor, which tells by the id what becomes of it.
+    pub(crate) fn offer(&self, placed: &Placed) -> String {
+        let (id, settled) = self.offers().offer(placed);
+        settled.into_iter().for_each(|settled| self.tally.count(settled));
+        id
+    }
+
+    /// The user accepted a suggestion.
+    pub(crate) fn accepted(&self, id: &str) {
+        match self.offers().accepted(id) {
+            Some(settled) => self.tally.count(settled),
+            None => tracing::debug!(id, "accepted: no open suggestion"),
+        }
+    }
+
+    /// A document is closed.
+    pub(crate) fn closed(&self, document: DocumentId) {
+        self.offers().close(document).into_iter().for_each(|settled| self.tally.count(settled));
+    }
+
+    /// The editor has left: what it was offered is counted, if that does not take long.
+    pub(crate) fn left(&self) {
+        self.offers().close_all().into_iter().for_each(|settled| self.tally.count(settled));
+        self.tally.flush(LAST_COUNTS);
     }
 
     /// What `initialize` settled; `None` before it.

@@ -2,20 +2,22 @@
 
 use ropey::Rope;
 use tower_lsp::lsp_types::{
-    CompletionItem, CompletionItemKind, CompletionTextEdit, Documentation, InsertTextFormat, Range, TextEdit,
+    Command, CompletionItem, CompletionItemKind, CompletionTextEdit, Documentation, InsertTextFormat, Range,
+    TextEdit,
 };
 
 use crate::position::{self, Encoding};
-use crate::protocol::InlineCompletionItem;
+use crate::protocol::{DID_ACCEPT, InlineCompletionItem};
 use crate::scheduler::Placed;
 
 /// Characters of a menu entry's label.
 const LABEL_CHARS: usize = 80;
 
-/// Ghost text.
-pub(crate) fn inline_item(placed: &Placed, encoding: Encoding) -> InlineCompletionItem {
+/// Ghost text. The editor gives `id` back when the text is accepted.
+pub(crate) fn inline_item(placed: &Placed, id: String, encoding: Encoding) -> InlineCompletionItem {
     let range = to_range(&placed.snapshot.text, placed.suggestion.range.clone(), encoding);
-    InlineCompletionItem { insert_text: placed.suggestion.text.clone(), range, command: None }
+    let command = Command::new("Accepted".into(), DID_ACCEPT.into(), Some(vec![id.into()]));
+    InlineCompletionItem { insert_text: placed.suggestion.text.clone(), range, command: Some(command) }
 }
 
 /// An entry of a completion menu. Plain text of kind Text: Helix re-indents what calls itself a snippet. It starts

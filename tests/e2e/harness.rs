@@ -22,6 +22,10 @@ pub const HUNG: Duration = Duration::from_secs(20);
 /// A client and its server. Ends with [`Editor::leave`] or one of its kind; dropped before, it fails the test.
 pub struct Editor {
     pub stage: Stage,
+    /// What the server may write.
+    pub folder: tempfile::TempDir,
+    /// The command of the last inline item.
+    pub command: Value,
     to_server: Option<DuplexStream>,
     inbox: UnboundedReceiver<Value>,
     unread: VecDeque<Value>,
@@ -37,8 +41,10 @@ impl Editor {
         let (stage, load) = Stage::new();
         let (to_server, input) = tokio::io::duplex(1 << 16);
         let (output, from_server) = tokio::io::duplex(1 << 16);
+        let folder = tempfile::tempdir().unwrap();
+        let counts = folder.path().join("stats.json");
         let server = tokio::spawn(async move {
-            let mut server = Server::new(Overrides::default(), Box::new(move |_| load));
+            let mut server = Server::new(Overrides::default(), Some(counts), Box::new(move |_| load));
             let ended = server.serve(input, output).await;
             // Its engine may wait for the test.
             std::thread::spawn(move || drop(server));
@@ -53,6 +59,8 @@ impl Editor {
         });
         Editor {
             stage,
+            folder,
+            command: Value::Null,
             to_server: Some(to_server),
             inbox,
             unread: VecDeque::new(),
@@ -153,7 +161,14 @@ impl Editor {
     pub async fn reply(&mut self, id: i64) -> Value {
         let mut reply = self.raw_reply(id).await;
         assert!(reply.get("error").is_none(), "{reply}");
-        reply["result"].take()
+        let mut result = reply["result"].take();
+        if let Some(item) = result.pointer_mut("/items/0").and_then(Value::as_object_mut)
+            && item.contains_key("insertText")
+        {
+            // Its id is the server's to choose.
+            self.command = item.remove("command").expect("each inline item has a command");
+        }
+        result
     }
 
     /// The error code of a request.

@@ -6,6 +6,7 @@
 mod harness;
 mod stage;
 
+mod counts;
 mod documents;
 mod engine;
 mod lifecycle;

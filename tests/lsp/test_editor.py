@@ -10,6 +10,7 @@ meta-model, its framing and its request ids (strings) are its own.
 import asyncio
 import os
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -24,6 +25,10 @@ ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "data" / "samples"
 BINARY = os.environ.get("CINNABAR_BIN", str(ROOT / "target" / "debug" / "cinnabar"))
 COMMAND = [BINARY, "lsp", "--stdio"]
+
+# The user's own settings and counts are no part of a test.
+HOME = tempfile.TemporaryDirectory()
+os.environ |= {"XDG_CONFIG_HOME": HOME.name, "XDG_STATE_HOME": HOME.name}
 
 # A slow machine may take its time here: what is tested is what is answered.
 OPTIONS = {"deadlineMs": 120_000}

@@ -10,10 +10,16 @@ pub(crate) fn did_change(state: &State, params: DidChangeTextDocumentParams) {
     let Some(agreed) = state.agreed() else { return };
     let document = params.text_document;
     let edited = state.documents.edit(&document.uri, |mirror| {
-        mirror.apply(document.version, &params.content_changes, agreed.encoding)
+        let end_of_edit = mirror.apply(document.version, &params.content_changes, agreed.encoding);
+        (end_of_edit, mirror.slot.holds_all_that_was_shown().then(|| mirror.id()))
     });
     match edited {
-        Some(end_of_edit) => scheduler::prepare(state, &document.uri, end_of_edit),
+        Some((end_of_edit, complete)) => {
+            if let Some(document) = complete {
+                state.offers().in_text(document);
+            }
+            scheduler::prepare(state, &document.uri, end_of_edit);
+        }
         None => tracing::warn!(uri = %document.uri, "a change of a document that is not open"),
     }
 }

@@ -7,7 +7,8 @@ use crate::state::State;
 /// Forgets a buffer; its request is answered with nothing.
 pub(crate) fn did_close(state: &State, params: DidCloseTextDocumentParams) {
     let uri = params.text_document.uri;
-    if !state.documents.close(&uri) {
-        tracing::warn!(%uri, "closed a document that is not open");
+    match state.documents.close(&uri) {
+        Some(document) => state.closed(document),
+        None => tracing::warn!(%uri, "closed a document that is not open"),
     }
 }

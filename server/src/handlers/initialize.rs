@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use tower_lsp::lsp_types::{
-    CompletionOptions, InitializeParams, InitializeResult, SaveOptions, ServerCapabilities, ServerInfo,
-    TextDocumentSyncCapability, TextDocumentSyncKind, TextDocumentSyncOptions, TextDocumentSyncSaveOptions,
+    CompletionOptions, ExecuteCommandOptions, InitializeParams, InitializeResult, SaveOptions,
+    ServerCapabilities, ServerInfo, TextDocumentSyncCapability, TextDocumentSyncKind,
+    TextDocumentSyncOptions, TextDocumentSyncSaveOptions,
 };
 
 use crate::position::Encoding;
+use crate::protocol::DID_ACCEPT;
 use crate::settings::Settings;
 use crate::state::State;
 
@@ -54,6 +56,10 @@ fn capabilities(encoding: Encoding, ghost_text: bool, helix: bool) -> ServerCapa
         position_encoding: Some(encoding.kind()),
         text_document_sync: Some(TextDocumentSyncCapability::Options(sync)),
         completion_provider: completion,
+        execute_command_provider: Some(ExecuteCommandOptions {
+            commands: vec![DID_ACCEPT.into()],
+            ..ExecuteCommandOptions::default()
+        }),
         ..ServerCapabilities::default()
     }
 }

@@ -27,7 +27,10 @@ pub(crate) fn ask(state: &State, params: &InlineCompletionParams) -> Asked {
 pub(crate) fn reply(state: &State, answer: Answer) -> Option<InlineCompletionList> {
     let encoding = state.agreed()?.encoding;
     match answer {
-        Ok(placed) => Some(InlineCompletionList { items: vec![to_lsp::inline_item(&placed, encoding)] }),
+        Ok(placed) => {
+            let id = state.offer(&placed);
+            Some(InlineCompletionList { items: vec![to_lsp::inline_item(&placed, id, encoding)] })
+        }
         Err(Reason::Superseded) => None,
         Err(_) => Some(InlineCompletionList::default()),
     }
