@@ -44,6 +44,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
 
+    /// How the span is filled.
+    #[arg(long, value_enum, default_value = "auto")]
+    mode: ModeName,
+
     #[command(flatten)]
     decoding: DecodingArgs,
 
@@ -114,8 +118,8 @@ impl Args {
     }
 
     fn request(&self, prompt: Prompt, site: &Site) -> Request {
-        let mut request = self.decoding.apply(Request::new(DocumentId(0), prompt));
-        if self.watch && self.decoding.mode == ModeName::Auto {
+        let mut request = self.decoding.apply(self.mode, Request::new(DocumentId(0), prompt));
+        if self.watch && self.mode == ModeName::Auto {
             // The one with something to see; the text is the same.
             request.decoding.mode = Mode::Verified;
         }

@@ -1,4 +1,5 @@
-//! The options of every command that asks the engine for text: how the span is filled, how tokens are chosen.
+//! The options of every command that asks the engine for text: how the span is filled, how tokens are chosen. The mode
+//! is each command's own option: some take one, some several.
 
 use cinnabar_engine::{Decoding, Mode, Request, Sampling};
 use clap::ValueEnum;
@@ -6,10 +7,6 @@ use clap::ValueEnum;
 /// How the span is filled and tokens are chosen.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DecodingArgs {
-    /// How the span is filled.
-    #[arg(long, value_enum, default_value = "auto")]
-    pub(crate) mode: ModeName,
-
     /// Tokens at most.
     #[arg(long, value_name = "N", default_value_t = 64)]
     max_tokens: usize,
@@ -52,20 +49,25 @@ pub(crate) enum ModeName {
     Causal,
 }
 
-impl DecodingArgs {
-    /// Puts the options into a request.
-    pub(crate) fn apply(&self, request: Request) -> Request {
-        let mode = match self.mode {
+impl From<ModeName> for Mode {
+    fn from(name: ModeName) -> Self {
+        match name {
             ModeName::Auto => Mode::Auto,
             ModeName::Verified => Mode::Verified,
             ModeName::Parallel => Mode::Parallel,
             ModeName::Causal => Mode::Causal,
-        };
-        let DecodingArgs { block, threshold, draft_steps, temperature, top_p, seed, .. } = *self;
+        }
+    }
+}
+
+impl DecodingArgs {
+    /// Puts the options into a request.
+    pub(crate) fn apply(&self, mode: ModeName, request: Request) -> Request {
+        let DecodingArgs { block, threshold, draft_steps, temperature, top_p, seed, max_tokens } = *self;
         Request {
-            decoding: Decoding { mode, block, threshold, draft_steps },
+            decoding: Decoding { mode: mode.into(), block, threshold, draft_steps },
             sampling: Sampling { temperature, top_p, seed },
-            max_tokens: self.max_tokens,
+            max_tokens,
             ..request
         }
     }

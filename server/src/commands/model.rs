@@ -71,7 +71,7 @@ fn milliseconds(time: Duration) -> String {
 }
 
 /// The files of a model with their sizes: its shards, or the one file, and the tokeniser.
-fn files(model: &Path) -> anyhow::Result<Vec<(PathBuf, u64)>> {
+pub(crate) fn files(model: &Path) -> anyhow::Result<Vec<(PathBuf, u64)>> {
     let name = model.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     // Shards of one set differ in five digits: x-00001-of-00002.gguf.
     let (set, end) = name.split_once("-00001-of-").unwrap_or((name, ""));

@@ -8,12 +8,12 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 /// Text around a gap and what stood in it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Case {
     /// Unique within the set.
     pub(crate) id: String,
     /// What it is counted under: a kind of cursor, or the benchmark's name.
-    pub(crate) class: String,
+    pub(crate) kind: String,
     /// Language, as the set names it.
     pub(crate) language: String,
     /// Relative path that the prompt names, if the set has one.
@@ -51,7 +51,7 @@ impl From<Line> for Case {
     fn from(line: Line) -> Self {
         match line {
             Line::HumanEval { task_id, prompt, suffix, canonical_solution } => Case {
-                class: task_id.split('/').next().unwrap_or_default().to_string(),
+                kind: task_id.split('/').next().unwrap_or_default().to_string(),
                 id: task_id,
                 language: "python".into(),
                 path: Some("solution.py".into()),
@@ -61,7 +61,7 @@ impl From<Line> for Case {
             },
             Line::Gap(gap) => Case {
                 id: gap.id,
-                class: gap.kind.or(gap.task).unwrap_or_else(|| "gap".into()),
+                kind: gap.kind.or(gap.task).unwrap_or_else(|| "gap".into()),
                 language: gap.lang,
                 path: gap.path,
                 prefix: gap.prefix,
@@ -72,8 +72,8 @@ impl From<Line> for Case {
     }
 }
 
-/// Reads a file, or every `.jsonl` and `.jsonl.gz` file of a folder in the order of their names.
-pub(crate) fn read(path: &Path) -> Result<Vec<Case>> {
+/// The files of a set: the one, or every `.jsonl` and `.jsonl.gz` file of a folder in the order of their names.
+pub(crate) fn files(path: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     if path.is_dir() {
         for entry in path.read_dir().with_context(|| format!("cannot read {}", path.display()))? {
@@ -84,9 +84,14 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Case>> {
     } else {
         files.push(path.to_path_buf());
     }
+    Ok(files)
+}
+
+/// Reads the files of a set.
+pub(crate) fn read(path: &Path) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
-    for file in &files {
-        read_file(file, &mut cases)?;
+    for file in files(path)? {
+        read_file(&file, &mut cases)?;
     }
     if cases.is_empty() {
         bail!(
@@ -142,7 +147,7 @@ mod tests {
         let cases = read(folder.path()).unwrap();
         let shown: Vec<_> = cases
             .iter()
-            .map(|c| (c.class.as_str(), c.language.as_str(), c.path.as_deref(), c.middle.as_str()))
+            .map(|c| (c.kind.as_str(), c.language.as_str(), c.path.as_deref(), c.middle.as_str()))
             .collect();
         assert_eq!(
             shown,

@@ -1,4 +1,4 @@
-//! Scores of one answer, and their confidence intervals.
+//! How close one answer is to what stood in the gap.
 
 /// How close an answer is to what stood in the gap. White space at the end does not count.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,18 +40,6 @@ fn edit_distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Wilson's 95 % interval of a share of `n` (Wilson 1927).
-pub(crate) fn interval(hits: usize, n: usize) -> (f64, f64) {
-    if n == 0 {
-        return (0.0, 1.0);
-    }
-    let (z, n, p) = (1.96f64, n as f64, hits as f64 / n as f64);
-    let centre = p + z * z / (2.0 * n);
-    let spread = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
-    let scale = 1.0 + z * z / n;
-    (((centre - spread) / scale).max(0.0), ((centre + spread) / scale).min(1.0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,15 +61,5 @@ mod tests {
             assert_eq!((got.exact, got.first_line), (exact, first_line), "{answer:?} {middle:?}");
             assert!((got.similarity - similarity).abs() < 1e-9, "{answer:?} {middle:?} {got:?}");
         }
-    }
-
-    #[test]
-    fn intervals_hold_the_share() {
-        // Values of Wilson's formula for 13 of 250 and the two ends.
-        let (low, high) = interval(33, 250);
-        assert!((low - 0.0956).abs() < 1e-3 && (high - 0.1795).abs() < 1e-3, "{low} {high}");
-        assert!(interval(0, 20).0 == 0.0 && interval(0, 20).1 > 0.1);
-        assert!((interval(20, 20).1 - 1.0).abs() < 1e-9);
-        assert_eq!(interval(0, 0), (0.0, 1.0));
     }
 }

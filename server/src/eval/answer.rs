@@ -1,0 +1,99 @@
+//! Asks the engine for one case, and puts all that is known of its answer into an outcome.
+
+use anyhow::{Context, Result};
+use cinnabar_engine::{Counts, DocumentId, Engine, Mode, Request};
+use ropey::Rope;
+
+use super::cases::Case;
+use super::outcome::Outcome;
+use super::score::score;
+use crate::site::Site;
+use crate::syntax::Syntax;
+use crate::{postprocess, prompt};
+
+/// The engine's answer, asked as an editor's buffer would ask it. Modes that are asked one after the other for the same
+/// `number` share a session, as an editor's requests do.
+pub(crate) fn ask(
+    engine: &Engine,
+    case: &Case,
+    mode: Mode,
+    template: &Request,
+    number: usize,
+) -> Result<Outcome> {
+    let buffer = Rope::from_str(&format!("{}{}", case.prefix, case.suffix));
+    let site = Site::at(&buffer, case.prefix.len());
+    let prompt = prompt::prompt(&buffer, &site, case.path.clone());
+    let mut request = Request { document: DocumentId(number as u64), prompt, ..template.clone() };
+    request.decoding.mode = mode;
+    let completion = engine.submit(request).wait().with_context(|| format!("case {}", case.id))?;
+    let syntax = Syntax::of_file(case.path.as_deref().unwrap_or_default(), &buffer);
+    let suggestion = postprocess::suggest(&completion, &site, &buffer, syntax.as_ref());
+    let shown_exact = match &suggestion {
+        Ok(suggestion) => {
+            let rest = &case.suffix[suggestion.range.len()..];
+            let accepted = format!("{}{rest}", suggestion.text);
+            score(&accepted, &format!("{}{}", case.middle, case.suffix)).exact
+        }
+        Err(_) => case.middle.trim().is_empty(),
+    };
+    let (shown, empty) = match suggestion {
+        Ok(suggestion) => (Some(suggestion.text), None),
+        Err(reason) => (None, Some(reason.to_string())),
+    };
+    let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+    Ok(Outcome {
+        finish: Some(completion.finish),
+        probability: f64::from(completion.mean_log_probability).exp(),
+        shown,
+        empty,
+        shown_exact,
+        counts: completion.counts,
+        prefill_ms: ms(completion.timings.prefill),
+        denoise_ms: ms(completion.timings.denoise),
+        ..scored(case, mode_name(mode), completion.text)
+    })
+}
+
+/// What stood in the gap, as if it had been the answer: it shows whether the set and its tests are sound here.
+pub(crate) fn reference(case: &Case) -> Outcome {
+    Outcome {
+        shown: Some(case.middle.clone()),
+        shown_exact: true,
+        ..scored(case, "reference", case.middle.clone())
+    }
+}
+
+/// A text with its scores, and nothing else known of it.
+fn scored(case: &Case, mode: &str, text: String) -> Outcome {
+    let score = score(&text, &case.middle);
+    Outcome {
+        id: case.id.clone(),
+        kind: case.kind.clone(),
+        language: case.language.clone(),
+        mode: mode.to_string(),
+        text,
+        finish: None,
+        probability: 1.0,
+        exact: score.exact,
+        first_line: score.first_line,
+        similarity: score.similarity,
+        shown: None,
+        empty: None,
+        shown_exact: false,
+        passed: None,
+        failure: None,
+        counts: Counts::default(),
+        prefill_ms: 0.0,
+        denoise_ms: 0.0,
+    }
+}
+
+/// A mode as the command line and the results name it.
+pub(crate) fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Auto => "auto",
+        Mode::Verified => "verified",
+        Mode::Parallel => "parallel",
+        Mode::Causal => "causal",
+    }
+}
