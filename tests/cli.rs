@@ -251,11 +251,11 @@ fn a_benchmark_reports_modes_side_by_side() {
     let pair = &report["pairs"][0];
     assert_eq!((&pair["a"], &pair["b"], &pair["won"]), (&"causal".into(), &"verified".into(), &0.into()));
     // A run compared with itself: nothing won, nothing lost.
-    let file = results.to_str().unwrap();
-    let compared = run(&["eval", "compare", file, file, "--json"]).json();
+    let path = results.to_str().unwrap();
+    let compared = run(&["eval", "compare", path, path, "--json"]).json();
     assert!(compared["pairs"].as_array().unwrap().iter().all(|pair| pair["p"] == 1.0), "{compared}");
     let (_folder, other) = file("{}\n");
-    run(&["eval", "compare", file, &other]).refused("no results of `cinnabar eval`");
+    run(&["eval", "compare", path, &other]).refused("no results of `cinnabar eval`");
 }
 
 /// What stood in the gaps is right by definition, and needs no model.
