@@ -38,5 +38,13 @@ fi
 say "cargo test"
 cargo test --workspace --locked
 
+export CINNABAR_BIN=$target/debug/cinnabar
 say "pytest"
-CINNABAR_BIN=$target/debug/cinnabar "$venv/bin/python" -m pytest tests/lsp
+"$venv/bin/python" -m pytest tests/lsp
+
+say "Neovim and Helix"
+"$venv/bin/python" -m pip install --quiet --requirement tests/editors/requirements.txt
+"$venv/bin/python" -m pytest tests/editors
+
+say "VS Code"
+tests/editors/vscode/run

@@ -17,7 +17,8 @@ EDITORS = REPOSITORY / "target/editors/bin"
 def pytest_configure(config):
     """Installs the editors, once for all runs; prints what cannot be had."""
     script = Path(__file__).with_name("install-editors.sh")
-    done = subprocess.run(["sh", str(script)], capture_output=True, text=True, check=True)
+    environment = os.environ | {"PYTHON": sys.executable}
+    done = subprocess.run(["sh", str(script)], stdout=subprocess.PIPE, text=True, check=True, env=environment)
     config.addinivalue_line("markers", "once: of the Neovims, only in two that stand for all")
     config.stash[REPORT] = done.stdout.splitlines()
 

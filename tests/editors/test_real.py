@@ -39,7 +39,7 @@ def serves(process):
 
 
 def ghost(neovim):
-    return wait_for("ghost text", lambda: neovim.lua(GHOST), 40)
+    return wait_for("ghost text", lambda: neovim.lua(GHOST), 120)
 
 
 @pytest.mark.parametrize("neovim", [NEOVIMS[0], NEOVIMS[2]], ids=lambda p: "-".join(p), indirect=True)
@@ -64,7 +64,7 @@ def test_the_program_may_die_and_ends_with_the_editor(real):
 
     (first,) = servers()
     first.kill()
-    wait_for("second server", lambda: [server for server in servers() if server != first], 30)
+    wait_for("second server", lambda: [server for server in servers() if server != first])
     real.is_in("ready")
     real.type("84GA<BS>")
     ghost(real)

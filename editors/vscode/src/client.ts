@@ -12,6 +12,7 @@ import {
   type Middleware,
   type ShowMessageParams,
 } from 'vscode-languageclient/node';
+import { Reports } from './reports';
 import { ofProgress, type Fix, type Status } from './status';
 
 /** Ends of the server that are answered with a new one, within `WINDOW_MS`. */
@@ -35,6 +36,7 @@ export class Client {
   /** When servers ended without being asked to; `undefined` until one has been up. */
   private ends: number[] | undefined;
   private asked = 0;
+  readonly reports = new Reports((method, params) => void this.running?.sendNotification(method, params));
 
   constructor(
     private readonly log: vscode.LogOutputChannel,
@@ -116,7 +118,10 @@ export class Client {
         if (!this.hooks.wanted(document, context)) return [];
         this.hooks.askedChanged(++this.asked);
         try {
-          return await next(document, position, context, token);
+          const answer = await next(document, position, context, token);
+          const items = Array.isArray(answer) ? answer : (answer?.items ?? []);
+          if (!token.isCancellationRequested) this.reports.answered(document, position, items);
+          return answer;
         } finally {
           this.hooks.askedChanged(--this.asked);
         }

@@ -90,6 +90,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     log,
     bar,
     snooze,
+    server.reports,
     ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(`cinnabar.${name}`, run)),
     vscode.window.onDidChangeActiveTextEditor(show),
     vscode.workspace.onDidChangeConfiguration((change) => {

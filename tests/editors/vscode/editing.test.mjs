@@ -26,6 +26,7 @@ before(async () => {
     'next.rs': RUST,
     'cancel.rs': RUST,
     'unicode.rs': '// größe 日本 🦀\nlet a = "";\n',
+    'crlf.rs': 'fn a() {\r\n}\r\n',
     'crlf.py': 'def f():\r\n    pass\r\n',
     'tabs.go': 'func f() {\n\tg()\n}\n',
   };
@@ -76,12 +77,52 @@ test('a line at a time', async () => {
   assert.equal(await stage.saved(window, 'line.rs'), withLines('    let total = items.iter().sum();', '    println!("{total}");'));
 });
 
+test('the server is told what becomes of a suggestion', async () => {
+  const rule = { after: 'let told', insert: ' = "😀";\r\n    more(1);' };
+  stage.script({ rules: [rule] });
+  await window.open('crlf.rs', 1, 1);
+  await window.press('End', 'Enter');
+  const first = stage.events().length;
+  const seen = (event) => stage.events().slice(first).filter((one) => one.event === event);
+  await window.type('let told');
+  await window.expectGhost(' = "😀";\n    more(1);');
+  const shown = () => seen('shown').at(-1)?.item;
+  await until('the server to hear of it', () => shown()?.insertText === rule.insert);
+  // What is typed is not taken.
+  await window.type(' ');
+  await window.expectGhost('= "😀";\n    more(1);');
+  assert.deepEqual(seen('part'), []);
+  for (const [key, taken, rest] of [
+    ['Control+ArrowRight', '= ', '"😀";\n    more(1);'],
+    ['Control+ArrowRight', '"', '😀";\n    more(1);'],
+    ['Alt+Enter', '😀";\r\n', '    more(1);'],
+  ]) {
+    await until(`the part ${taken}`, async () => {
+      // The next answer may be another suggestion's.
+      return (await window.ghost()) !== '' && shown().insertText.replaceAll('\r', '').endsWith(await window.ghost());
+    });
+    const parts = seen('part').length;
+    await window.press(key);
+    await window.expectGhost(rest);
+    await until(`the part ${taken}`, () => seen('part').length > parts);
+    assert.ok(seen('part').at(-1).taken.endsWith(taken), JSON.stringify(seen('part')));
+  }
+  // Tab indents where the suggestion begins with indentation: VS Code's own rule.
+  await window.press('Alt+Enter');
+  const accepted = () => seen('cinnabar.didAccept');
+  await until('the acceptance', () => accepted().length > 0);
+  const ids = seen('shown').map(({ item }) => item.command.arguments[0]);
+  assert.deepEqual(accepted().map(({ id }) => ids.includes(id)), [true]);
+});
+
 test('typing what is suggested keeps the rest', async () => {
   await write('through.rs', 'let total');
   await window.expectGhost(INSERT);
+  // What stays on the screen is not a new answer.
+  stage.script({ rules: rules.map((rule) => ({ ...rule, held: true })) });
   for (let typed = 1; typed <= 8; typed++) {
     await window.type(INSERT[typed - 1]);
-    assert.equal(await window.ghost(), INSERT.slice(typed));
+    await window.expectGhost(INSERT.slice(typed));
   }
   await window.press('Tab');
   assert.equal(await stage.saved(window, 'through.rs'), withLines('    let total = items.iter().sum();', '    println!("{total}");'));
@@ -113,7 +154,7 @@ test('the next suggestion and the one before', async () => {
 });
 
 test('typing on cancels what is being computed', async () => {
-  const slow = [{ after: 'let slow', insert: ' = 1;', delay: 4000 }, { after: 'let slower', insert: ' = 2;' }];
+  const slow = [{ after: 'let slow', insert: ' = 1;', held: true }, { after: 'let slower', insert: ' = 2;' }];
   await write('cancel.rs', 'let slow', slow);
   const asked = await until('the request', () =>
     stage.events().find(({ event, line }) => event === 'request' && line === '    let slow'),

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { SCRIPTED, start } from './stage.mjs';
 import { until } from './until.mjs';
 
+const DEVICE = 'scripted model on CPU';
 const RULE = { after: 'let a', insert: ' = 1;' };
 
 let stage;
@@ -13,7 +14,7 @@ let window;
 
 before(async () => {
   stage = await start({ files: { 'a.rs': 'fn a() {\n    \n}\n', 'b.rs': 'fn b() {\n    \n}\n', 'c.md': '\n' } });
-  stage.script({ rules: [RULE], loading: 4000, device: 'scripted model on CPU' });
+  stage.script({ rules: [RULE], loading: true, device: DEVICE });
   window = await stage.window();
 });
 after(() => stage?.end());
@@ -52,7 +53,8 @@ async function silent(name = 'a.rs') {
 
 test('the status tells loading, then the device', async () => {
   await window.expectStatus(/loading the model/);
-  await window.expectStatus(/ready, scripted model on CPU/, 10_000);
+  stage.script({ rules: [RULE], device: DEVICE });
+  await window.expectStatus(/ready, scripted model on CPU/);
   const [{ capability, options }] = starts();
   assert.ok(capability, 'the client shows inline completions');
   assert.deepEqual(options, {});
@@ -60,13 +62,13 @@ test('the status tells loading, then the device', async () => {
 });
 
 test('the status tells that the server is at work', async () => {
-  stage.script({ rules: [{ ...RULE, delay: 1500 }] });
+  stage.script({ rules: [{ ...RULE, held: true }] });
   await write('a.rs', 'let a');
   await window.page.waitForSelector('[id="cinnabar.cinnabar.cinnabar"] .codicon-sync');
+  stage.script({ rules: [RULE] });
   await window.expectGhost(' = 1;');
   await window.page.waitForSelector('[id="cinnabar.cinnabar.cinnabar"] .codicon-ruby');
   await window.press('Escape');
-  stage.script({ rules: [RULE] });
 });
 
 test('a snooze is silent, counts its minutes, and ends when told to', async () => {

@@ -1,7 +1,7 @@
 // The stage: VS Code with the extension installed, a browser before it, and hands on the keyboard.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -28,6 +28,8 @@ const SETTINGS = {
   'editor.quickSuggestions': { other: 'off', comments: 'off', strings: 'off' },
   'editor.suggestOnTriggerCharacters': false,
   'editor.wordBasedSuggestions': 'off',
+  'extensions.autoCheckUpdates': false,
+  'extensions.autoUpdate': false,
   'extensions.ignoreRecommendations': true,
   'files.autoSave': 'off',
   'git.enabled': false,
@@ -60,6 +62,7 @@ export async function start({ files, program = SCRIPTED, settings = {}, environm
   if (program === SCRIPTED) chmodSync(program, 0o755);
 
   const port = await freePort();
+  const log = openSync(join(home, 'code-server.log'), 'w');
   const code = spawn(
     join(home, 'node/bin/node'),
     [
@@ -69,15 +72,23 @@ export async function start({ files, program = SCRIPTED, settings = {}, environm
       ...['--disable-telemetry', '--disable-update-check', '--disable-workspace-trust', '--disable-getting-started-override'],
     ],
     {
-      env: { ...process.env, CINNABAR_MODEL: undefined, CINNABAR_SCRIPT: script.path, CINNABAR_RECORD: script.record, ...environment },
-      stdio: ['ignore', 'ignore', 'inherit'],
+      env: {
+        ...process.env,
+        CINNABAR_MODEL: undefined,
+        CINNABAR_SCRIPT: script.path,
+        CINNABAR_RECORD: script.record,
+        // Where the real program counts.
+        XDG_STATE_HOME: at('state'),
+        ...environment,
+      },
+      stdio: ['ignore', log, log],
       detached: true,
     },
   );
   const url = `http://127.0.0.1:${port}`;
-  await until('code-server', () => fetch(`${url}/healthz`).then((answer) => answer.ok, () => false), 60_000);
+  await until('code-server', () => fetch(`${url}/healthz`).then((answer) => answer.ok, () => false), 120_000);
   const browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
+    executablePath: join(home, 'chromium'),
     args: [
       ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
       ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
@@ -89,7 +100,11 @@ export async function start({ files, program = SCRIPTED, settings = {}, environm
     /** Sets the program's path, if it is given, and the folder's settings. */
     configure,
     /** What the scripted server answers from now on. */
-    script: (value) => writeFileSync(script.path, JSON.stringify(value)),
+    script(value) {
+      // As a whole: the server reads it at any time.
+      writeFileSync(`${script.path}.new`, JSON.stringify(value));
+      renameSync(`${script.path}.new`, script.path);
+    },
     /** What the scripted server saw. */
     events,
     /** Saves a window's file and gives its text; what the scripted server has of it must be the same. */
@@ -112,9 +127,9 @@ export async function start({ files, program = SCRIPTED, settings = {}, environm
       await context.grantPermissions(['clipboard-read', 'clipboard-write']);
       const page = await context.newPage();
       await page.goto(`${url}/?folder=${encodeURIComponent(path)}`);
-      await page.waitForSelector('.monaco-workbench .statusbar', { timeout: 90_000 });
-      await page.waitForSelector('[id="cinnabar.cinnabar.cinnabar"]', { timeout: 90_000 });
-      page.setDefaultTimeout(15_000);
+      await page.waitForSelector('.monaco-workbench .statusbar', { timeout: 180_000 });
+      await page.waitForSelector('[id="cinnabar.cinnabar.cinnabar"]', { timeout: 180_000 });
+      page.setDefaultTimeout(60_000);
       return new Window(page, at('work'));
     },
     async end() {

@@ -2,6 +2,7 @@
 
 local answers = require 'cinnabar.answers'
 local options = require 'cinnabar.options'
+local report = require 'cinnabar.report'
 local server = require 'cinnabar.server'
 local status = require 'cinnabar.status'
 local suggestion = require 'cinnabar.suggestion'
@@ -125,6 +126,9 @@ local function accept(piece)
   vim.api.nvim_win_set_cursor(0, { row + #lines - 1, #lines == 1 and col + last or last })
   if whole then
     answers.clear(buf)
+    report.accepted(buf, shown)
+  else
+    report.partly_accepted(buf, shown, #shown.text - #rest + #text)
   end
   ui().accepted(buf, whole or #lines > 1)
   return true
@@ -150,6 +154,13 @@ function M.accept_line()
   return accept(suggestion.line)
 end
 
+--- Whether a suggestion is on the screen.
+---@param buf integer
+---@return boolean
+function M.is_visible(buf)
+  return ui().visible(buf)
+end
+
 --- Hides the suggestion until the next key.
 ---@return boolean
 function M.dismiss()
@@ -167,6 +178,7 @@ local function move(count)
     return false
   end
   ui().move(buf, count)
+  report.shown(buf, answers.current(buf))
   return true
 end
 

@@ -3,6 +3,7 @@
 local answers = require 'cinnabar.answers'
 local binary = require 'cinnabar.binary'
 local options = require 'cinnabar.options'
+local report = require 'cinnabar.report'
 local status = require 'cinnabar.status'
 local suggestion = require 'cinnabar.suggestion'
 
@@ -32,18 +33,27 @@ local function tell(message)
   end)
 end
 
---- Reads an answer the way both who draws and who accepts need it: buffers have no carriage returns, an error or a
---- void answer shows nothing, `null` leaves the screen alone.
+--- Reads an answer the way both who draws and who accepts need it: an error or a void answer shows nothing, `null`
+--- leaves the screen alone. Returns what Neovim's own client is to get, which has no carriage returns.
 local function read(buf, params, encoding, result)
-  local items = result.items or result
-  local suggestions = {}
-  for _, item in ipairs(items) do
-    if type(item.insertText) == 'string' then
-      item.insertText = item.insertText:gsub('\r\n', '\n')
-    end
-    suggestions[#suggestions + 1] = suggestion.read(buf, item, params.position, encoding)
+  local suggestions, items = {}, {}
+  for _, item in ipairs(result.items or result) do
+    local one = suggestion.read(buf, item, params.position, encoding)
+    suggestions[#suggestions + 1] = one
+    items[#items + 1] = one and vim.tbl_extend('force', item, { insertText = one.text })
   end
   answers.set(buf, suggestions)
+  return { items = items }
+end
+
+--- Tells the server that what it answered is on the screen, once it has been drawn.
+local function tell_shown(buf)
+  vim.schedule(function()
+    local shown = vim.api.nvim_buf_is_loaded(buf) and answers.current(buf)
+    if shown and require('cinnabar').is_visible(buf) then
+      report.shown(buf, shown)
+    end
+  end)
 end
 
 local function listen(rpc, encoding)
@@ -62,11 +72,14 @@ local function listen(rpc, encoding)
         -- Neovim keeps what it shows on an error.
         err, result = nil, not err and result or { items = {} }
         last_applied[buf] = serial
-        read(buf, params, encoding(), result)
+        result = read(buf, params, encoding(), result)
       else
         err, result = nil, nil
       end
       callback(err, result)
+      if result then
+        tell_shown(buf)
+      end
     end, ...)
     if not sent then
       status.asked(-1)

@@ -3,6 +3,7 @@
 local M = {}
 
 ---@class cinnabar.Suggestion
+---@field item table as the server sent it
 ---@field text string what it inserts; lines end with \n, as everywhere in Neovim
 ---@field row integer where it starts, from 0
 ---@field col integer bytes
@@ -28,10 +29,11 @@ end
 ---@param encoding string
 ---@return cinnabar.Suggestion?
 function M.read(buf, item, position, encoding)
-  local text = item.insertText
-  if type(text) ~= 'string' or text == '' then
+  if type(item.insertText) ~= 'string' or item.insertText == '' then
     return nil
   end
+  -- Buffers have no carriage returns.
+  local text = item.insertText:gsub('\r\n', '\n')
   local range = item.range or { start = position, ['end'] = position }
   local row = range.start.line
   local line = vim.api.nvim_buf_get_lines(buf, row, row + 1, false)[1]
@@ -43,7 +45,7 @@ function M.read(buf, item, position, encoding)
   local cursor = position.line == row and math.max(col, to_byte(line, position.character, encoding)) or col
   local replaces = line:sub(cursor + 1, to_byte(line, range['end'].character, encoding))
   local n_lines = vim.api.nvim_buf_line_count(buf)
-  return { text = text, row = row, col = col, replaces = replaces, n_lines = n_lines }
+  return { item = item, text = text, row = row, col = col, replaces = replaces, n_lines = n_lines }
 end
 
 --- What a suggestion still adds at the cursor; nil if the user typed something else.
