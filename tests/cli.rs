@@ -267,6 +267,30 @@ fn references_score_full_marks() {
     assert_eq!((&all["cases"], &all["exact"]["hits"]), (&60.into(), &60.into()), "{all}");
 }
 
+/// The tests of a benchmark decide, and run only where that was allowed.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_benchmark_runs_its_tests_on_request() {
+    let case = |n: usize, solution: &str| {
+        let (prompt, suffix) = ("def double(n):\n", "# the end\n");
+        let test = "def check(f):\n    assert f(4) == 8\n";
+        serde_json::json!({
+            "task_id": format!("SingleLineInfilling/{n}"), "entry_point": "double", "prompt": prompt,
+            "suffix": suffix, "canonical_solution": solution, "test": test,
+        })
+    };
+    let (_folder, set) = file(format!("{}\n{}\n", case(0, "    return 2 * n\n"), case(1, "    return n\n")));
+    let reference = |more: &[&str]| run(&[&["eval", &set, "--reference", "--json"], more].concat()).json();
+    // Limits alone, so that it runs where namespaces are not permitted.
+    let report = reference(&["--allow-execution=unisolated"]);
+    let passed = &report["scores"][0]["passed"];
+    assert_eq!((&passed["hits"], &passed["of"]), (&1.into(), &2.into()), "{report}");
+    assert_eq!(report["cases"][1]["failure"], "AssertionError", "{report}");
+    assert_eq!(report["run"]["execution"], "unisolated");
+    let report = reference(&[]);
+    assert!(report["scores"][0]["passed"].is_null() && report["run"]["execution"] == "none", "{report}");
+}
+
 #[test]
 fn what_is_no_benchmark_is_refused() {
     run(&["eval", "nowhere.jsonl"]).refused("nowhere.jsonl");

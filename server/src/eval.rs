@@ -1,14 +1,19 @@
 //! Fill-in-the-middle benchmarks: cases in, answers scored one by one, groups of them summed up.
 //!
-//! `cases` and `select` say what is asked, `answer` asks it, `score` judges one answer, `results` keeps it on disk;
-//! `summary` sums up with `statistics`, `table` shows that, `compare` sets two runs against each other.
+//! `cases` and `select` say what is asked; `run` asks it case by case: `answer` for the text, `cut` as the benchmark
+//! does, `score` and `check` (in a `sandbox`) for what it is worth, `results` to keep it. `summary` sums up with
+//! `statistics`, `table` shows that, `compare` sets two runs against each other.
 
-pub(crate) mod answer;
+mod answer;
 pub(crate) mod cases;
+mod check;
 pub(crate) mod compare;
-pub(crate) mod outcome;
+mod cut;
+mod outcome;
 pub(crate) mod results;
-pub(crate) mod score;
+pub(crate) mod run;
+pub(crate) mod sandbox;
+mod score;
 pub(crate) mod select;
 mod statistics;
 pub(crate) mod summary;

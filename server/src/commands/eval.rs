@@ -1,36 +1,41 @@
 //! `cinnabar eval SET`: the model's scores on a fill-in-the-middle benchmark; `cinnabar eval compare` sets two runs
 //! against each other.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use cinnabar_engine::{DocumentId, Mode, Prompt, Request};
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::decoding::{DecodingArgs, ModeName};
-use super::{Ready, model, start_engine};
+use super::{model, start_engine};
 use crate::cli::{BadInput, Global};
-use crate::eval::cases::Case;
-use crate::eval::outcome::Outcome;
 use crate::eval::results::{self, Head, Results};
-use crate::eval::{answer, cases, compare, select, summary, table};
+use crate::eval::run::{Run, Who};
+use crate::eval::sandbox::{Isolation, Sandbox};
+use crate::eval::{cases, compare, select, summary, table};
 use crate::terminal;
 
 /// Scores the model on a fill-in-the-middle benchmark.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "\
-A set is a .jsonl or .jsonl.gz file, or a folder of such files. A line holds {id, lang, prefix, suffix, middle} and
-possibly {path, kind}, or is one of HumanEval-Infilling (https://github.com/openai/human-eval-infilling). Of the public
-sets, SAFIM (https://github.com/gonglinyuan/safim) has the same fields under other names.
+A set is a .jsonl or .jsonl.gz file, or a folder of such files, one case a line:
+  {id, lang, prefix, suffix, middle}  a gap and what stood in it; possibly {path, kind} as well
+  HumanEval-Infilling                 as its project publishes it: https://github.com/openai/human-eval-infilling
+  SAFIM                               a gap with {task: block|control|api, tests: [{input, output: [..]}]}, from the fields
+                                      eval_prompt, ground_truth and unit_tests of https://github.com/gonglinyuan/safim;
+                                      NAME-python-ok.json beside NAME.jsonl may list the ids whose reference passes
+pass@1 wants --allow-execution (SAFIM's api task compares texts and does not).
 
 Examples:
   cinnabar eval tests/data/cursors.jsonl.gz
   cinnabar eval HumanEval-SingleLineInfilling.jsonl.gz --limit 250 --sample 1 --results single-line.jsonl
+  cinnabar eval HumanEval-SingleLineInfilling.jsonl.gz --reference --allow-execution
   cinnabar eval tests/data/cursors.jsonl.gz --mode causal,verified,parallel --json > report.json
   cinnabar eval compare before.jsonl after.jsonl
 A run that was interrupted goes on where it stopped when it is given the same --results.")]
@@ -57,6 +62,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SEED", requires = "limit")]
     sample: Option<u64>,
 
+    /// Runs the tests of a benchmark that has some, on the model's code: without a network, under limits of time and memory
+    /// (Linux, Python 3). It could still read and write your files.
+    #[arg(long, value_name = "HOW", value_enum, num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "isolated")]
+    allow_execution: Option<Execution>,
+
     /// Where answers are kept, a JSON line each; what it holds already is not asked again.
     #[arg(long, value_name = "FILE")]
     results: Option<PathBuf>,
@@ -68,6 +79,24 @@ pub(crate) struct Args {
     /// Prints one JSON object instead of the table: the run, scores, comparisons of modes, every case.
     #[arg(long)]
     json: bool,
+}
+
+/// How the model's code is kept apart from the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Execution {
+    /// No network, and processes that end with it
+    Isolated,
+    /// Limits alone, where the system permits no more
+    Unisolated,
+}
+
+impl From<Execution> for Isolation {
+    fn from(execution: Execution) -> Self {
+        match execution {
+            Execution::Isolated => Isolation::Namespaces,
+            Execution::Unisolated => Isolation::Limits,
+        }
+    }
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -99,31 +128,43 @@ fn score(args: &Args, global: &Global) -> anyhow::Result<()> {
     let cases = select::select(cases, args.limit, args.sample);
     let template = args.decoding.apply(ModeName::Auto, Request::new(DocumentId(0), Prompt::default()));
     template.validate()?;
-    let who = match args.reference {
-        true => Who::Reference,
+    let sandbox = args.allow_execution.map(|isolation| Sandbox::new(isolation.into())).transpose()?;
+    let (who, head) = match args.reference {
+        true => (Who::Reference, head(args, set, &template, None)?),
         false => {
             let options = global.load_options()?;
-            let files = model::files(&options.model)?.into_iter().map(|(path, _)| path).collect();
-            let mut modes: Vec<Mode> = Vec::new();
-            args.mode.iter().map(|&name| name.into()).for_each(|mode| {
-                if !modes.contains(&mode) {
-                    modes.push(mode);
-                }
-            });
-            Who::Model { ready: start_engine(options)?, files, modes }
+            let model = options.model.clone();
+            let ready = start_engine(options)?;
+            let head = head(args, set, &template, Some((&model, &ready.device)))?;
+            (Who::Model { engine: ready.engine, modes: modes(&args.mode) }, head)
         }
     };
-    let head = head(set, &who, &template)?;
-    let outcomes = answers(&who, &cases, &template, args.results.as_deref(), &head)?;
+    let (mut results, mut outcomes) = (None, Vec::new());
+    if let Some(path) = &args.results {
+        let opened = Results::open(path, &head).with_context(|| format!("cannot use {}", path.display()));
+        let (file, old) = opened.map_err(|error| BadInput(format!("{error:#}")))?;
+        (results, outcomes) = (Some(file), old);
+    }
+    let bar = ProgressBar::no_length()
+        .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} answers, {msg}, {eta} left")?);
+    let run = Run { who: &who, template: &template, sandbox: sandbox.as_ref() };
+    run.answer(&cases, &mut outcomes, results.as_mut(), |so_far, n| {
+        let exact = so_far.iter().filter(|outcome| outcome.exact).count();
+        bar.set_length(n as u64);
+        bar.set_position(so_far.len() as u64);
+        bar.set_message(format!("{:.1} % exact", 100.0 * exact as f64 / so_far.len() as f64));
+    })?;
+    bar.finish_and_clear();
+
     let groups = summary::groups(&outcomes);
     let pairs = compare::within(&outcomes);
     let text = match args.json {
         true => {
-            let scores = json!({"run": head, "scores": groups, "pairs": pairs, "cases": outcomes});
-            format!("{scores}\n")
+            let report = json!({"run": head, "scores": groups, "pairs": pairs, "cases": outcomes});
+            format!("{report}\n")
         }
         false => {
-            let mut text = format!("{} of {}\n\n{}", head.device, head.model, table::scores(&groups));
+            let mut text = format!("{}\n\n{}", about(set, &head), table::scores(&groups));
             if !pairs.is_empty() {
                 text += &format!("\n{}", table::pairs(&pairs));
             }
@@ -133,22 +174,29 @@ fn score(args: &Args, global: &Global) -> anyhow::Result<()> {
     Ok(terminal::print(&text)?)
 }
 
-/// Who answers.
-enum Who {
-    /// What stood in the gap.
-    Reference,
-    /// A model, from these files, in these modes.
-    Model { ready: Ready, files: Vec<PathBuf>, modes: Vec<Mode> },
+/// Each mode once, in the order they were named.
+fn modes(names: &[ModeName]) -> Vec<Mode> {
+    let mut modes: Vec<Mode> = Vec::new();
+    for mode in names.iter().map(|&name| name.into()) {
+        if !modes.contains(&mode) {
+            modes.push(mode);
+        }
+    }
+    modes
 }
 
-fn head(set: &Path, who: &Who, template: &Request) -> anyhow::Result<Head> {
+fn head(args: &Args, set: &Path, template: &Request, model: Option<(&Path, &str)>) -> anyhow::Result<Head> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (model, model_checksum, device) = match who {
-        Who::Reference => ("reference".into(), String::new(), String::new()),
-        Who::Model { ready, files, .. } => {
-            (files.first().map(|file| name(file)).unwrap_or_default(), checksum(files)?, ready.device.clone())
+    let (model, model_checksum, device) = match model {
+        None => ("reference".into(), String::new(), String::new()),
+        Some((model, device)) => {
+            let files: Vec<PathBuf> = model::files(model)?.into_iter().map(|(path, _)| path).collect();
+            (name(model), checksum(&files)?, device.to_string())
         }
     };
+    let execution = args
+        .allow_execution
+        .and_then(|isolation| Some(isolation.to_possible_value()?.get_name().to_string()));
     Ok(Head {
         version: results::VERSION,
         set: name(set),
@@ -161,7 +209,7 @@ fn head(set: &Path, who: &Who, template: &Request) -> anyhow::Result<Head> {
         threshold: template.decoding.threshold,
         draft_steps: template.decoding.draft_steps,
         sampling: template.sampling,
-        execution: "none".into(),
+        execution: execution.unwrap_or_else(|| "none".into()),
     })
 }
 
@@ -179,64 +227,6 @@ fn checksum(files: &[PathBuf]) -> anyhow::Result<String> {
         }
     }
     Ok(format!("{:08x}", crc.sum()))
-}
-
-/// An outcome for every case and mode: those that the results hold, then the others, which are kept there at once.
-fn answers(
-    who: &Who,
-    cases: &[Case],
-    template: &Request,
-    path: Option<&Path>,
-    head: &Head,
-) -> anyhow::Result<Vec<Outcome>> {
-    let mut results = None;
-    let mut outcomes = Vec::new();
-    if let Some(path) = path {
-        let opened = Results::open(path, head).with_context(|| format!("cannot use {}", path.display()));
-        let (file, old) = opened.map_err(|error| BadInput(format!("{error:#}")))?;
-        results = Some(file);
-        outcomes = old;
-    }
-    let modes: Vec<Option<Mode>> = match who {
-        Who::Reference => vec![None],
-        Who::Model { modes, .. } => modes.iter().copied().map(Some).collect(),
-    };
-    let name = |mode: Option<Mode>| mode.map_or("reference", answer::mode_name);
-    let ids: HashSet<&str> = cases.iter().map(|case| case.id.as_str()).collect();
-    let names: Vec<&str> = modes.iter().map(|&mode| name(mode)).collect();
-    outcomes.retain(|o| ids.contains(o.id.as_str()) && names.contains(&o.mode.as_str()));
-    let done: HashSet<(String, String)> = outcomes.iter().map(|o| (o.mode.clone(), o.id.clone())).collect();
-
-    let bar = progress((cases.len() * modes.len()) as u64)?;
-    let mut exact = outcomes.iter().filter(|o| o.exact).count();
-    bar.set_position(outcomes.len() as u64);
-    for (number, case) in cases.iter().enumerate() {
-        for &mode in &modes {
-            if done.contains(&(name(mode).to_string(), case.id.clone())) {
-                continue;
-            }
-            let outcome = match (who, mode) {
-                (Who::Model { ready, .. }, Some(mode)) => {
-                    answer::ask(&ready.engine, case, mode, template, number)?
-                }
-                _ => answer::reference(case),
-            };
-            if let Some(results) = &mut results {
-                results.add(&outcome)?;
-            }
-            exact += usize::from(outcome.exact);
-            outcomes.push(outcome);
-            bar.inc(1);
-            bar.set_message(format!("{:.1} % exact", 100.0 * exact as f64 / outcomes.len() as f64));
-        }
-    }
-    bar.finish_and_clear();
-    Ok(outcomes)
-}
-
-fn progress(n: u64) -> anyhow::Result<ProgressBar> {
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} answers, {msg}, {eta} left")?;
-    Ok(ProgressBar::new(n).with_style(style))
 }
 
 fn compare_runs(a: &Path, b: &Path, as_json: bool) -> anyhow::Result<()> {

@@ -11,9 +11,12 @@ use crate::site::Site;
 use crate::syntax::Syntax;
 use crate::{postprocess, prompt};
 
+/// The mode of what stood in the gap.
+pub(super) const REFERENCE: &str = "reference";
+
 /// The engine's answer, asked as an editor's buffer would ask it. Modes that are asked one after the other for the same
 /// `number` share a session, as an editor's requests do.
-pub(crate) fn ask(
+pub(super) fn ask(
     engine: &Engine,
     case: &Case,
     mode: Mode,
@@ -50,28 +53,28 @@ pub(crate) fn ask(
         counts: completion.counts,
         prefill_ms: ms(completion.timings.prefill),
         denoise_ms: ms(completion.timings.denoise),
-        ..scored(case, mode_name(mode), completion.text)
+        ..scored(case, mode_name(mode), &completion.text)
     })
 }
 
 /// What stood in the gap, as if it had been the answer: it shows whether the set and its tests are sound here.
-pub(crate) fn reference(case: &Case) -> Outcome {
-    Outcome {
-        shown: Some(case.middle.clone()),
-        shown_exact: true,
-        ..scored(case, "reference", case.middle.clone())
-    }
+pub(super) fn reference(case: &Case) -> Outcome {
+    Outcome { shown: Some(case.middle.clone()), shown_exact: true, ..scored(case, REFERENCE, &case.middle) }
 }
 
-/// A text with its scores, and nothing else known of it.
-fn scored(case: &Case, mode: &str, text: String) -> Outcome {
-    let score = score(&text, &case.middle);
+/// A text, cut as the benchmark cuts it, with its scores, and nothing else known of it.
+fn scored(case: &Case, mode: &str, text: &str) -> Outcome {
+    let text = match case.cut {
+        Some(cut) => cut.apply(text, &case.language, &case.prefix, &case.suffix),
+        None => text,
+    };
+    let score = score(text, &case.middle);
     Outcome {
         id: case.id.clone(),
         kind: case.kind.clone(),
         language: case.language.clone(),
         mode: mode.to_string(),
-        text,
+        text: text.to_string(),
         finish: None,
         probability: 1.0,
         exact: score.exact,
@@ -89,7 +92,7 @@ fn scored(case: &Case, mode: &str, text: String) -> Outcome {
 }
 
 /// A mode as the command line and the results name it.
-pub(crate) fn mode_name(mode: Mode) -> &'static str {
+pub(super) fn mode_name(mode: Mode) -> &'static str {
     match mode {
         Mode::Auto => "auto",
         Mode::Verified => "verified",
