@@ -211,6 +211,20 @@ fn eval(results: &Path, modes: &str, more: &[&str]) -> Outcome {
 }
 
 #[test]
+fn bench_typing_waits_for_answers_as_an_editor_does() {
+    let bench =
+        run(&["bench", "typing", "--seconds", "4", "--json", "tests/data/samples/worker_pool.go"]).json();
+    assert!(bench["keys"].as_u64().unwrap() > 5, "{bench}");
+    assert_eq!(bench["unanswered"], 0, "{bench}");
+    let edits = &bench["classes"][0];
+    assert_eq!((&edits["what"], &edits["n"]), (&Value::from("edit applied"), &bench["keys"]), "{bench}");
+    // The server's own log tells of every edit.
+    assert!(edits["server"][0].as_f64().is_some_and(|ms| ms > 0.0), "{bench}");
+    run(&["bench", "typing", "--settings", "{"]).refused("--settings");
+    run(&["bench", "typing", "nothing.rs"]).refused("cannot read nothing.rs");
+}
+
+#[test]
 fn a_benchmark_goes_on_where_it_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let results = folder.path().join("results.jsonl");

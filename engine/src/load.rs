@@ -1,5 +1,6 @@
 //! From a model path and a device to a running infiller.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -28,6 +29,17 @@ pub enum Device {
     Reference,
     /// An NVIDIA GPU by its index.
     Cuda(usize),
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Auto => out.write_str("auto"),
+            Device::Cpu => out.write_str("cpu"),
+            Device::Reference => out.write_str("reference"),
+            Device::Cuda(n) => write!(out, "cuda:{n}"),
+        }
+    }
 }
 
 impl FromStr for Device {

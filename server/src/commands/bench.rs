@@ -18,14 +18,22 @@ use crate::{postprocess, prompt, terminal};
 const SAMPLE: (&str, &str) = ("lru_cache.py", include_str!("../../../tests/data/samples/lru_cache.py"));
 const SAMPLE_CURSOR: &str = "\n    def __len__";
 
+mod typing;
+
 /// Measures the engine on this machine.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Keystrokes are typed one character at a time up to the cursor; each asks for a completion as an editor would, with
 the text before it already cached. The first ask, which fills the cache, does not count.
 
-Timings are medians and 95th percentiles of wall time; close other programs before believing them.")]
+Timings are medians and 95th percentiles of wall time; close other programs before believing them."
+)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+
     /// A real file and the place up to which it is typed; by default a Python file that is built in.
     #[arg(value_name = "FILE:LINE:COL")]
     place: Option<String>,
@@ -41,6 +49,12 @@ pub(crate) struct Args {
     /// Prints one JSON object.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Type real code through the language server and measure what the editor waits for.
+    Typing(typing::Args),
 }
 
 /// A row of the table.
@@ -68,6 +82,9 @@ struct Bench {
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+    if let Some(What::Typing(args)) = &args.what {
+        return typing::run(args, global);
+    }
     if args.rounds == 0 {
         return Err(BadInput("--rounds must be 1 or more".into()).into());
     }
@@ -148,10 +165,14 @@ fn row(samples: &Samples) -> Row {
     summary(what, &samples.times, tokens)
 }
 
+/// Nearest rank: the smallest of the ascending times that at least so many percent of them do not exceed.
+fn rank<T: Copy>(times: &[T], percent: usize) -> Option<T> {
+    times.get((times.len() * percent).div_ceil(100).max(1) - 1).copied()
+}
+
 /// `times` ascend and are not empty.
 fn summary(what: String, times: &[Duration], tokens: Option<usize>) -> Row {
-    // Nearest rank: the smallest time that at least so many of the rounds did not exceed.
-    let rank = |percent: usize| ms(times[(times.len() * percent).div_ceil(100).max(1) - 1]);
+    let rank = |percent| rank(times, percent).map_or(0.0, ms);
     let median_ms = rank(50);
     let tokens_per_second = tokens.map(|n| (n as f64 / median_ms * 1e3).round());
     Row { what, median_ms, p95_ms: rank(95), tokens_per_second, rounds: times.len() }

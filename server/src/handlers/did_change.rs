@@ -1,5 +1,7 @@
 //! `textDocument/didChange`
 
+use std::time::Instant;
+
 use tower_lsp::lsp_types::DidChangeTextDocumentParams;
 
 use crate::scheduler;
@@ -8,6 +10,7 @@ use crate::state::State;
 /// Applies edits to the mirror. A request that they make pointless is answered here and now.
 pub(crate) fn did_change(state: &State, params: DidChangeTextDocumentParams) {
     let Some(agreed) = state.agreed() else { return };
+    let started = Instant::now();
     let document = params.text_document;
     let edited = state.documents.edit(&document.uri, |mirror| {
         let end_of_edit = mirror.apply(document.version, &params.content_changes, agreed.encoding);
@@ -22,4 +25,6 @@ pub(crate) fn did_change(state: &State, params: DidChangeTextDocumentParams) {
         }
         None => tracing::warn!(uri = %document.uri, "a change of a document that is not open"),
     }
+    let ms = started.elapsed().as_secs_f64() * 1e3;
+    tracing::debug!(ms, version = document.version, "applied");
 }
