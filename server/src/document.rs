@@ -19,7 +19,7 @@ pub(crate) struct Document {
     text: Rope,
     /// Its language, if the syntax is known and was not too much for the parser.
     grammar: Option<&'static Language>,
-    /// `None` as long as the text is too large.
+    /// As of the last request that needed it, with the edits since then noted; `None` as long as the text is too large.
     syntax: Option<Syntax>,
     /// At most one request at a time; a newer one takes the place of an older one.
     pub(crate) slot: Slot,
@@ -73,7 +73,6 @@ impl Document {
             end_of_last = range.start + change.text.len();
             self.replace(range, &change.text);
         }
-        self.parse();
         self.version = version;
         end_of_last
     }
@@ -83,12 +82,18 @@ impl Document {
         let differs = self.text != *text;
         if differs {
             self.replace(0..self.text.len_bytes(), text);
-            self.parse();
         }
         differs
     }
 
-    /// The document as it is now.
+    /// The document as it is now, its syntax brought up to date. Most of what an edit costs is this, and only a question
+    /// for the engine needs it: an edit alone, and typing through what is shown, do not wait for it.
+    pub(crate) fn parsed(&mut self) -> Snapshot {
+        self.parse();
+        self.snapshot()
+    }
+
+    /// The document as it is now; without its syntax, if that is not up to date.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             document: self.id,
@@ -109,7 +114,7 @@ impl Document {
         &self.text
     }
 
-    /// Changes the text; [`Document::parse`] has to follow.
+    /// Changes the text.
     fn replace(&mut self, range: Range<usize>, text: &str) {
         // Writes beat reads: a request that this edit makes pointless is answered before the edit is done.
         self.slot.follow(range.clone(), text);
@@ -128,7 +133,7 @@ impl Document {
         }
     }
 
-    /// Brings the tree up to date, once however many edits came together.
+    /// Brings the tree up to date, once however many edits came since.
     fn parse(&mut self) {
         if self.text.len_bytes() > syntax::MAX_BYTES {
             self.syntax = None;

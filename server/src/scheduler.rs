@@ -152,8 +152,10 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
     let occupied = state.documents.edit(uri, |document| {
         let offset = position::to_offset(document.text(), position, agreed.encoding);
         let (serial, put_out) = document.slot.occupy(offset);
-        let rest = document.slot.shown.as_ref().and_then(|shown| shown.rest(offset));
-        (document.snapshot(), offset, serial, put_out, rest)
+        let shown = document.slot.shown.as_ref().filter(|_| question.selected.is_none());
+        let rest = shown.and_then(|shown| shown.rest(offset));
+        let snapshot = if rest.is_some() { document.snapshot() } else { document.parsed() };
+        (snapshot, offset, serial, put_out, rest)
     });
     let Some((snapshot, offset, serial, put_out, rest)) = occupied else {
         return Asked::Answered(log.end(Err(Reason::UnknownDocument)));
@@ -163,7 +165,7 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
         state.documents.edit(uri, |document| document.slot.leave(serial));
         Asked::Answered(log.end(answer))
     };
-    if let (None, Some(suggestion)) = (question.selected, rest) {
+    if let Some(suggestion) = rest {
         log.answered_by("typing through");
         return answered(log, Ok(Placed { continues: true, ..Placed::new(suggestion, snapshot) }));
     }
