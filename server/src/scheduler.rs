@@ -165,6 +165,9 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
         state.documents.edit(uri, |document| document.slot.leave(serial));
         Asked::Answered(log.end(answer))
     };
+    if let Some(reason) = agreed.refuse(uri) {
+        return answered(log, Err(reason));
+    }
     if let Some(suggestion) = rest {
         log.answered_by("typing through");
         return answered(log, Ok(Placed { continues: true, ..Placed::new(suggestion, snapshot) }));
@@ -217,7 +220,9 @@ pub(crate) fn prepare(state: &State, uri: &Url, offset: usize) {
         let known = document.slot.shown.as_ref().is_some_and(|shown| shown.rest(offset).is_some());
         (document.slot.is_used() && !known).then(|| document.snapshot())
     });
-    if let Some(snapshot) = snapshot.flatten() {
+    if let Some(snapshot) = snapshot.flatten()
+        && agreed.refuse(uri).is_none()
+    {
         let site = Site::at(&snapshot.text, offset);
         let prompt = prompt::prompt(&snapshot.text, &site, agreed.relative_path(uri));
         agreed.engine.prepare(snapshot.document, prompt);

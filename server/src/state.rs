@@ -12,10 +12,12 @@ use crate::documents::Documents;
 use crate::engine_status::EngineStatus;
 use crate::offers::Offers;
 use crate::position::Encoding;
+use crate::privacy::Privacy;
 use crate::reuse::answers::Answers;
 use crate::scheduler::Placed;
 use crate::settings::{Overrides, Problems, Settings};
 use crate::stats::tally::Tally;
+use crate::suggestion::Reason;
 
 /// Chooses what the engine loads, once the settings are known.
 pub type MakeLoad = Box<dyn FnOnce(&Settings) -> Load + Send>;
@@ -53,6 +55,8 @@ pub(crate) struct Agreed {
     pub(crate) problems: Problems,
     /// Folders that paths in prompts are relative to.
     pub(crate) roots: Vec<PathBuf>,
+    /// What may be read.
+    pub(crate) privacy: Privacy,
     pub(crate) engine: Engine,
 }
 
@@ -126,11 +130,19 @@ impl State {
         let status = Arc::clone(&self.status);
         let engine = Engine::start(make_load(&settings), move |now| status.changed(now));
         // Only who took `make_load` comes here.
-        let _ = self.agreed.set(Agreed { encoding, settings, problems, roots, engine });
+        let privacy = Privacy::new(roots.clone());
+        let _ = self.agreed.set(Agreed { encoding, settings, problems, roots, privacy, engine });
     }
 }
 
 impl Agreed {
+    /// Why a buffer is neither completed nor read into a prompt; `None` if it may be.
+    pub(crate) fn refuse(&self, uri: &Url) -> Option<Reason> {
+        let excluded = self.privacy.refuse(uri)?;
+        tracing::debug!(%uri, %excluded, "not read");
+        Some(Reason::Excluded)
+    }
+
     /// A buffer's path for the prompt: relative to the innermost folder of the workspace, the bare name outside
     /// of all, nothing for a buffer that is no file.
     pub(crate) fn relative_path(&self, uri: &Url) -> Option<String> {

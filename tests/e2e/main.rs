@@ -11,4 +11,5 @@ mod documents;
 mod engine;
 mod lifecycle;
 mod scheduling;
+mod secrets;
 mod suggestions;
