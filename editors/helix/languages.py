@@ -3,14 +3,18 @@
 
     editors/helix/languages.py [HX] > editors/helix/languages.toml
 
-A language's list of servers replaces the built-in one, so the built-in ones are asked of the program HX ("hx").
+The languages are those whose syntax the server knows. A language's list of servers replaces the built-in one, so the
+built-in ones are asked of the program HX ("hx").
 """
 
 import re
 import subprocess
 import sys
+from pathlib import Path
 
-LANGUAGES = "python rust typescript tsx javascript go c cpp java lua bash html css json toml yaml".split()
+SERVER = Path(__file__).parents[2] / "server/src/languages.rs"
+# What Helix calls the protocol's languages, where the names differ; nothing: it has one name for several.
+NAMES = {"typescriptreact": "tsx", "javascriptreact": "jsx", "shellscript": "bash", "bash": None, "sh": None}
 
 HEAD = """\
 # Cinnabar in Helix: append this to ~/.config/helix/languages.toml.
@@ -20,6 +24,12 @@ HEAD = """\
 command = "cinnabar"
 args = ["lsp"]
 """
+
+
+def languages():
+    rows = re.findall(r"^        ids: &\[(.*)\],$", SERVER.read_text(), re.MULTILINE)
+    ids = [name for row in rows for name in re.findall(r'"(\w+)"', row)]
+    return [name for name in (NAMES.get(name, name) for name in ids) if name]
 
 
 def servers(hx, language):
@@ -33,7 +43,7 @@ def servers(hx, language):
 def main():
     hx = sys.argv[1] if len(sys.argv) > 1 else "hx"
     print(HEAD, end="")
-    for language in LANGUAGES:
+    for language in languages():
         listed = [f'"{name}"' for name in servers(hx, language)]
         listed.append('{ name = "cinnabar", only-features = ["completion"] }')
         print(f'\n[[language]]\nname = "{language}"\nlanguage-servers = [{", ".join(listed)}]')

@@ -1,102 +1,48 @@
-"""Pictures of suggestions in real editors, as SVG: what the terminal shows, cell by cell.
+"""Pictures of suggestions in real editors and in a terminal, by the real program with the real model.
 
-    CINNABAR_BIN=target/release/cinnabar python tests/editors/pictures.py
+    python tests/editors/pictures.py [PICTURE...]     vscode, neovim, helix, watch; all of them if none is named
 
-Writes those of the guides of Neovim and Helix. Needs the editors of install-editors.sh.
+Writes those of the guides and of the README. Takes CINNABAR_BIN, else target/release/cinnabar. Needs the editors of
+install-editors.sh; VS Code's picture is taken by vscode/run, which installs what it needs.
 """
 
-import html
 import os
+import pty
 import re
+import struct
+import subprocess
+import sys
 import tempfile
-import time
+from fcntl import ioctl
 from pathlib import Path
+from termios import TIOCSWINSZ
 
+import svg
 from conftest import EDITORS
-from neovim import PLUGIN, REPOSITORY
+from neovim import PLUGIN, REPOSITORY, wait_for
 from terminal import Terminal
 from test_helix import Helix
 
-WIDTH, HEIGHT, COLUMNS, ROWS = 8.4, 19, 84, 16
-INK = "#d8dadb"
-BASIC = "#1d1f21 #cc6666 #b5bd68 #f0c674 #81a2be #b294bb #8abeb7 #c5c8c6".split()
-BRIGHT = "#717577 #d54e53 #b9ca4a #e7c547 #7aa6da #c397d8 #70c0b1 #eaeaea".split()
+COLUMNS, ROWS = 84, 16
 SAMPLE, LINE = REPOSITORY / "tests/data/samples/worker_pool.go", 41
+# The pages have the editors' own background, which cells at the ends of lines lack.
+NEOVIM_PAGE, HELIX_PAGE, TERMINAL_PAGE = "#14161b", "#3b224c", "#16181d"
+# What the README says above the animation.
+WATCH = "complete tests/data/samples/worker_pool.go:41:9 --watch --mode parallel --block 16 --threshold 0.5"
+# The engine's steps are too fast to be looked at one by one.
+STEP_S, END_S = 0.6, 3
 
 
-def palette(n):
-    if n < 16:
-        return (BASIC + BRIGHT)[n]
-    if n >= 232:
-        return "#" + f"{8 + 10 * (n - 232):02x}" * 3
-    steps = (0, 95, 135, 175, 215, 255)
-    return "#" + "".join(f"{steps[(n - 16) // unit % 6]:02x}" for unit in (36, 6, 1))
+def settled(terminal, shows):
+    """The screen, once it shows something and has stopped changing."""
+    seen = []
 
+    def same():
+        seen.append(terminal.screen(colours=True))
+        return len(seen) > 40 and len(set(seen[-40:])) == 1 and shows(terminal.screen())
 
-class Pen:
-    """The attributes of the cells that follow."""
-
-    def __init__(self, page):
-        self.page = page
-        self.reset()
-
-    def reset(self):
-        self.ink = self.paper = None
-        self.bold = self.italic = self.underline = self.reverse = self.dim = False
-
-    def colours(self):
-        ink, paper = self.ink or INK, self.paper or self.page
-        return (paper, ink) if self.reverse else (ink, paper)
-
-    def change(self, codes):
-        codes = [int(code or 0) for code in re.split("[;:]", codes)] or [0]
-        while codes:
-            code = codes.pop(0)
-            if code == 0:
-                self.reset()
-            elif code in (1, 2, 3, 4, 7):
-                setattr(self, {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "reverse"}[code], True)
-            elif code in (22, 23, 24, 27):
-                setattr(self, {22: "bold", 23: "italic", 24: "underline", 27: "reverse"}[code], False)
-            elif code in (38, 48):
-                kind = codes.pop(0)
-                colour = palette(codes.pop(0)) if kind == 5 else "#" + "".join(f"{codes.pop(0):02x}" for _ in range(3))
-                setattr(self, "ink" if code == 38 else "paper", colour)
-            elif code in (39, 49):
-                setattr(self, "ink" if code == 39 else "paper", None)
-            elif 30 <= code % 60 <= 37 or 40 <= code % 60 <= 47:
-                bright, base = divmod(code, 60)
-                setattr(self, "ink" if base < 40 else "paper", (BRIGHT if bright else BASIC)[base % 10])
-
-
-def svg(screen, page):
-    """A screen with its escape sequences as a picture; `page` is the colour of what has none."""
-    width, height = round(COLUMNS * WIDTH) + 20, ROWS * HEIGHT + 20
-    shapes, texts = [], []
-    for row, line in enumerate(screen.splitlines()[:ROWS]):
-        pen, column = Pen(page), 0
-        for part in re.split(r"(\x1b\[[\d;:]*m)", line):
-            if part.startswith("\x1b"):
-                pen.change(part[2:-1])
-            elif part:
-                ink, paper = pen.colours()
-                x, y, wide = 10 + column * WIDTH, 10 + row * HEIGHT, len(part) * WIDTH
-                if paper != page:
-                    shapes.append(f'<rect x="{x:.1f}" y="{y}" width="{wide:.1f}" height="{HEIGHT}" fill="{paper}"/>')
-                style = (' font-weight="bold"' if pen.bold else "") + (' font-style="italic"' if pen.italic else "")
-                if part.strip():
-                    texts.append(
-                        f'<text x="{x:.1f}" y="{y + 14}" fill="{ink}" textLength="{wide:.1f}"{style} '
-                        f'xml:space="preserve">{html.escape(part)}</text>'
-                    )
-                column += len(part)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">\n'
-        f'<rect width="100%" height="100%" rx="8" fill="{page}"/>\n'
-        '<g font-family="ui-monospace, Menlo, Consolas, \'DejaVu Sans Mono\', monospace" font-size="14">\n'
-        + "\n".join(shapes + texts)
-        + "\n</g>\n</svg>\n"
-    )
+    wait_for(lambda: "a still picture of\n" + terminal.screen(), same, 120)
+    return seen[-1]
 
 
 def neovim(folder, program):
@@ -114,14 +60,12 @@ def neovim(folder, program):
     command = [EDITORS / "nvim-0.11", "--clean", "-n", "-u", home / "init.lua", f"+{LINE}", file]
     terminal = Terminal(EDITORS / "tmux", command, home, home, COLUMNS, ROWS)
     try:
-        terminal.sees("cinnabar: ready", 60)
+        terminal.sees("cinnabar: ready", 120)
         terminal.text("zzA")
         terminal.keys("BSpace")
         terminal.text("n")
-        terminal.sees("cinnabar: ready", 60)
-        time.sleep(2)
-        terminal.sees("cinnabar: ready", 60)
-        return terminal.screen(colours=True)
+        shown = settled(terminal, lambda screen: re.search(r"return \S", screen) and "ready" in screen)
+        return svg.still(shown, NEOVIM_PAGE, COLUMNS, ROWS)
     finally:
         terminal.close()
 
@@ -134,25 +78,62 @@ def helix(folder, program):
     terminal = Helix(file, home, program, ["lsp"], "deadlineMs = 30000", (COLUMNS, ROWS))
     try:
         terminal.text(f"{LINE}ggzzA")
+        terminal.sees("INS")
         terminal.keys("C-x")
-        terminal.sees(" text", 60)
+        terminal.sees(" text", 120)
         terminal.keys("Tab")
-        time.sleep(1)
-        return terminal.screen(colours=True)
+        return svg.still(settled(terminal, lambda screen: " text" in screen), HELIX_PAGE, COLUMNS, ROWS)
     finally:
         terminal.close()
 
 
+def watch(_, program):
+    """Each picture that the program draws on a terminal."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(REPOSITORY)
+        os.environ |= {"TERM": "xterm-256color"}
+        os.execv(program, [program, *WATCH.split()])
+    ioctl(terminal, TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    written = b""
+    try:
+        while part := os.read(terminal, 1 << 16):
+            written += part
+    except OSError:
+        # The program has closed its side.
+        pass
+    assert os.waitpid(child, 0)[1] == 0, written.decode()
+    drawn = re.findall(r"\x1b\[\?7l(?:\x1b\[\d+A\r\x1b\[J)?(.*?)\x1b\[\?7h", written.decode(), re.DOTALL)
+    assert len(drawn) > 2, written.decode()
+    pictures = [picture.replace("\r\n", "\n").expandtabs(4) for picture in drawn]
+    # Two in a row may be the same: the last step and the end.
+    pictures = [one for one, following in zip(pictures, [*pictures[1:], None]) if one != following]
+    rows = max(len(picture.splitlines()) for picture in pictures)
+    seconds = [STEP_S] * (len(pictures) - 1) + [END_S]
+    return svg.moving(pictures, seconds, TERMINAL_PAGE, COLUMNS, rows)
+
+
 def main():
     program = Path(os.environ.get("CINNABAR_BIN", REPOSITORY / "target/release/cinnabar")).resolve()
-    # The pages have the editors' own background, which cells at the ends of lines lack.
-    pictures = [("neovim/media/ghost-text.svg", neovim, "#14161b"), ("helix/media/menu.svg", helix, "#3b224c")]
+    drawn = {
+        "neovim": (neovim, "editors/neovim/media/ghost-text.svg"),
+        "helix": (helix, "editors/helix/media/menu.svg"),
+        "watch": (watch, "server/media/watch.svg"),
+    }
+    wanted = sys.argv[1:] or ["vscode", *drawn]
     with tempfile.TemporaryDirectory() as folder:
-        for name, draw, page in pictures:
-            picture = REPOSITORY / "editors" / name
+        for name in wanted:
+            if name == "vscode":
+                script = REPOSITORY / "tests/editors/vscode/run"
+                environment = os.environ | {"CINNABAR_BIN": str(program)}
+                subprocess.run([script, "screenshot.mjs"], check=True, env=environment)
+                continue
+            draw, path = drawn[name]
+            picture = REPOSITORY / path
             picture.parent.mkdir(exist_ok=True)
-            picture.write_text(svg(draw(Path(folder), program), page))
+            picture.write_text(draw(Path(folder), program))
             print(picture)
 
 
-main()
+if __name__ == "__main__":
+    main()

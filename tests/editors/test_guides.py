@@ -74,7 +74,7 @@ def test_helix(tmp_path, cinnabar):
     (trigger,) = [block for block in guide.blocks("editors/helix/README.md", "toml") if "[editor]" in block]
     (tmp_path / ".config/helix/config.toml").write_text(trigger)
     languages = re.findall(r'^name = "(.*)"', (REPOSITORY / "editors/helix/languages.toml").read_text(), re.MULTILINE)
-    assert len(languages) == 16
+    assert "python" in languages
     for language in languages:
         command = [editor("hx"), "--health", language]
         environment = {"HOME": str(tmp_path), "PATH": path}

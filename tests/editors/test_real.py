@@ -1,5 +1,8 @@
 """The real program with the real model in Neovim: everything between a key and the screen."""
 
+import json
+import subprocess
+
 import psutil
 import pytest
 
@@ -55,6 +58,41 @@ def test_the_model_completes_and_its_text_is_taken(real):
     wait_for("accepted text", lambda: real.lines() == taken)
     real.type("<Esc>u")
     wait_for("undone text", lambda: real.lines() == before)
+
+
+@pytest.mark.parametrize("neovim", [NEOVIMS[0], NEOVIMS[2]], ids=lambda p: "-".join(p), indirect=True)
+def test_what_is_taken_is_counted(real, cinnabar, tmp_path):
+    def counts():
+        command, home = [cinnabar, "stats", "--json"], {"HOME": str(tmp_path / "home")}
+        stats = json.loads(subprocess.run(command, capture_output=True, check=True, env=home).stdout)
+        classes = stats["counts"].get("python", {}).values()
+        return {what: sum(each[what] for each in classes) for what in ("shown", "accepted", "characters")}
+
+    before = real.lines()[83]
+    real.type("84GA<BS>")
+    real.type(before[-1])
+    ghost(real)
+    # A word, then all that is left.
+    real.type("<M-Right>")
+    wait_for("a word", lambda: real.lines()[83] != before)
+    ghost(real)
+    real.type("<Tab>")
+    wait_for("a count", lambda: counts().get("accepted"))
+    taken = real.lines()[83][len(before) :]
+    assert counts() | {"shown": 0} == {"shown": 0, "accepted": 1, "characters": len(taken)}
+    assert counts()["shown"] >= 1
+
+
+@pytest.mark.parametrize("neovim", [NEOVIMS[0], NEOVIMS[3]], ids=lambda p: "-".join(p), indirect=True)
+def test_the_denoising_can_be_watched(real):
+    line = real.lines()[83]
+    real.nvim.command("call cursor(84, col([84, '$']))")
+    real.type("A<BS>")
+    wait_for("a shorter line", lambda: real.lines()[83] == line[:-1])
+    real.nvim.command("Cinnabar watch")
+    # The buffer's text, not the file's, and what was suggested in it; drawn by the program in the window below.
+    drawn = lambda: [row for row in real.lines() if row.startswith(line[:-1]) and len(row) > len(line)]  # noqa: E731
+    wait_for(lambda: "a picture in\n" + "\n".join(real.screen()), drawn)
 
 
 @pytest.mark.parametrize("neovim", [NEOVIMS[0]], ids=lambda p: "-".join(p), indirect=True)

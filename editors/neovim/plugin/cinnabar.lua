@@ -23,6 +23,9 @@ local commands = {
     local message = status.message ~= '' and (' (%s)'):format(status.message) or ''
     print('Cinnabar: ' .. status.state .. message)
   end,
+  watch = function()
+    require('cinnabar.watch').open()
+  end,
   log = function()
     vim.cmd.edit(vim.lsp.log and vim.lsp.log.get_filename() or vim.lsp.get_log_path())
   end,
@@ -40,7 +43,7 @@ vim.api.nvim_create_user_command('Cinnabar', function(call)
 end, {
   nargs = 1,
   bang = true,
-  desc = 'Cinnabar: enable, disable, toggle (with ! in this buffer), restart, status, log',
+  desc = 'Cinnabar: enable, disable, toggle (with ! in this buffer), restart, status, watch, log',
   complete = function(start)
     return vim.tbl_filter(function(name)
       return vim.startswith(name, start)

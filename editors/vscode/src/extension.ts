@@ -6,6 +6,7 @@ import { Client } from './client';
 import * as menu from './menu';
 import * as settings from './settings';
 import { Snooze } from './snooze';
+import { watch } from './watch';
 import { StatusBar, type Situation, type Status } from './status';
 
 const WINDOWS = process.platform === 'win32';
@@ -48,15 +49,18 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   });
   client = server;
 
+  function program(): binary.Found {
+    const { PATH: path = '' } = process.env;
+    return binary.find({ setting: settings.path(), path, home: homedir(), windows: WINDOWS, runs: binary.runs });
+  }
+
   // One start or stop at a time, in the order in which they were asked for.
   let last = Promise.resolve();
   function restart(): Promise<void> {
     last = last.then(async () => {
       await server.stop();
       if (!settings.enabled()) return set({ kind: 'off' });
-      const { PATH: path = '' } = process.env;
-      const where = { setting: settings.path(), path, home: homedir(), windows: WINDOWS, runs: binary.runs };
-      const found = binary.find(where);
+      const found = program();
       if ('program' in found) return server.start(found.program, settings.serverOptions(manifest));
       set({ kind: 'error', message: found.missing, fix: { title: 'Locate', command: 'cinnabar.locate' } });
       offerProgram(found.missing);
@@ -78,6 +82,10 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
       if (minutes !== undefined) snooze.start(minutes);
     },
     resume: () => snooze.stop(),
+    watch: () => {
+      const found = program();
+      return 'program' in found ? watch(found.program, settings.serverOptions(manifest).model) : offerProgram(found.missing);
+    },
     restart,
     log: () => log.show(),
     locate: menu.locate,

@@ -26,6 +26,7 @@ export function choices({ status, snooze, language }: Situation): Choice[] {
       const title = `Turn ${language.on ? 'Off' : 'On'} for ${language.id}`;
       list.push(choice(language.on ? 'circle-slash' : 'play', title, 'cinnabar.toggleLanguage'));
     }
+    if (language) list.push(choice('eye', 'Watch a Suggestion Being Denoised', 'cinnabar.watch'));
     list.push(choice('circle-slash', 'Turn Off', 'cinnabar.toggle'), choice('refresh', 'Restart', 'cinnabar.restart'));
   }
   list.push(

@@ -18,7 +18,9 @@ before(async () => {
       'add.py': PYTHON,
       'rest.py': PYTHON,
       'again.py': PYTHON,
+      'count.js': 'function add(a, b) {\n    \n}\n',
       'one.py': PYTHON,
+      'watch.py': PYTHON,
       'other.py': PYTHON,
       'larger.rs': RUST,
       'crlf.py': '# größe 日本 🦀\r\ndef add(a, b):\r\n    ',
@@ -69,6 +71,37 @@ test('typing through keeps the rest, a word and a line can be taken', async () =
   assert.ok(text.endsWith(rest) && rest.length < text.length - 1);
   await window.press('Alt+Enter');
   assert.equal((await window.save('rest.py')).split('\n')[1], `    return ${text.split('\n')[0]}`);
+});
+
+test('what is taken is counted', async () => {
+  const sum = (what) => Object.values(stage.counts().javascript ?? {}).reduce((total, each) => total + each[what], 0);
+  await window.open('count.js', 2, 5);
+  await window.type('return ');
+  const text = await ghost();
+  // A word, then all that is left.
+  await window.press('Control+ArrowRight');
+  await until('a word less', async () => (await window.ghost()).length < text.length);
+  await ghost();
+  await window.press('Tab');
+  await until('a count', () => sum('accepted') > 0);
+  const [, line] = (await window.save('count.js')).split('\n');
+  assert.equal(line, `    return ${text}`);
+  assert.deepEqual([sum('accepted'), sum('characters')], [1, text.length]);
+  assert.ok(sum('shown') >= 1);
+});
+
+test('the denoising can be watched', async () => {
+  await window.open('watch.py', 2, 5);
+  await window.type('return a ');
+  await ghost();
+  await window.press('Escape');
+  await window.command('Cinnabar: Watch a Suggestion Being Denoised');
+  // The editor's text, which is not saved, and what follows it, drawn by the program in a terminal.
+  const rows = () => window.page.locator('.terminal .xterm-rows > div').allTextContents();
+  await until('a picture', async () =>
+    (await rows()).some((row) => /^ +return a [^ ░]/.test(row.replaceAll('\u00a0', ' '))),
+  );
+  await window.press('Control+j');
 });
 
 test('what stands behind the cursor is not repeated', async () => {

@@ -1,7 +1,7 @@
 // The stage: VS Code with the extension installed, a browser before it, and hands on the keyboard.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -120,6 +120,13 @@ export async function start({ files, program = SCRIPTED, settings = {}, environm
     servers() {
       const name = basename(program || 'cinnabar');
       return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && runs(pid, name, script.record)).map(Number);
+    },
+    /** What the real program has counted, by language and kind of suggestion. */
+    counts() {
+      const [server] = this.servers();
+      const program = readlinkSync(`/proc/${server}/exe`);
+      const counted = spawnSync(program, ['stats', '--json'], { env: { ...process.env, XDG_STATE_HOME: at('state') } });
+      return JSON.parse(counted.stdout).counts;
     },
     /** A window on the folder, or on another one. */
     async window(path = at('work')) {
