@@ -1,0 +1,205 @@
+"""Rows for training: streams of cursors as editors have them, and noised blocks that start at and after the cursors.
+
+A row has L positions: causal streams, one after the other, then blocks. Each stream ends with its middle and EOM. A
+block sees the stream before its start and itself in both directions; its masked rows predict their own tokens.
+"""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+import layout
+from layout import EOM, MASK, SEP
+from pack import FIELDS
+
+BLOCKS, BLOCK_SHARES = [8, 16, 32, 64], [0.15, 0.40, 0.35, 0.10]
+# Kinds of cursors, as often as editors ask: behind an indentation (Enter), inside a line with nothing or something right of
+# the cursor, at the start of a line.
+KINDS, KIND_SHARES = ["indented", "rest", "span", "lines"], [0.35, 0.25, 0.30, 0.10]
+LONGEST_MIDDLE = 800  # characters; lengths are log-uniform in lines or characters
+PREFIX_WEIGHT = 0.25  # of a position before the cursor in the causal loss; inside the middle and at its end it is 1
+SNIPPETS = 0.25  # share of streams that begin with snippets of other files
+WEIGHTS = {"html": 0.5, "css": 0.5, "toml": 0.4, "yaml": 0.4, "shell": 0.6}  # of a language when files are drawn
+
+
+class Corpus:
+    """The packed files, mapped."""
+
+    def __init__(self, folder):
+        from extract import LANGUAGES
+
+        self.text = np.memmap(folder / "text.bin", dtype=np.uint8, mode="r")
+        self.documents = np.load(folder / "documents.npy").view(FIELDS)
+        self.paths = json.loads((folder / "paths.json").read_text())
+        size = self.documents["end"] - self.documents["start"]
+        share = np.array([WEIGHTS.get(name, 1.0) for name in LANGUAGES])
+        chance = np.minimum(1, size / 4000) * share[self.documents["language"]]  # long files more often
+        self.cumulative = np.cumsum(chance / chance.sum())
+
+    def draw(self, rng):
+        return min(int(np.searchsorted(self.cumulative, rng.random())), len(self.paths) - 1)
+
+    def read(self, number):
+        document = self.documents[number]
+        return bytes(self.text[document["start"] : document["end"]]).decode()
+
+    def neighbour(self, number, rng):
+        """Another file of the same folder, or None."""
+        other = number + int(rng.integers(1, 9)) * (1 if rng.random() < 0.5 else -1)
+        inside = 0 <= other < len(self.paths)
+        return other if inside and self.documents[other]["folder"] == self.documents[number]["folder"] else None
+
+
+@dataclass
+class Stream:
+    ids: list
+    cursor: int  # position of the middle's first token
+    has_tail: bool  # the tail and its markers stand right before the middle
+
+    def weights(self):
+        """Of each position's prediction of the next token."""
+        weights = np.zeros(len(self.ids), np.float32)
+        weights[self.cursor - 1 : len(self.ids) - 1] = 1
+        if not self.has_tail:
+            weights[self.ids.index(layout.PRE) : self.cursor - 1] = PREFIX_WEIGHT
+        return weights
+
+
+def cut(rng, text, kind):
+    """(start, end) of a middle of that kind, or None."""
+    at = int(rng.integers(0, len(text)))
+    start = text.rfind("\n", 0, at) + 1
+    line_end = text.find("\n", at)
+    line_end = len(text) if line_end < 0 else line_end
+    indented = start + len(text[start:line_end]) - len(text[start:line_end].lstrip(" \t"))
+    if kind == "span":
+        if line_end - indented < 4:
+            return None
+        a = int(rng.integers(indented, line_end - 1))
+        return a, min(line_end - 1, a + log_uniform(rng, line_end - a))
+    if kind == "lines":
+        return start, lines_on(rng, text, start)
+    if kind == "indented":
+        return indented, lines_on(rng, text, indented)
+    if line_end - indented < 2:
+        return None
+    a = int(rng.integers(indented, line_end))
+    return a, line_end if rng.random() < 0.8 else lines_on(rng, text, a)
+
+
+def log_uniform(rng, most):
+    return int(np.exp(rng.random() * np.log(max(2, most))))
+
+
+def lines_on(rng, text, start):
+    """The end of a log-uniform number of lines from `start` on, half of them one."""
+    end = start - 1
+    for _ in range(1 if rng.random() < 0.5 else log_uniform(rng, 16)):
+        end = text.find("\n", end + 1)
+        if end < 0:
+            return len(text)
+    return end
+
+
+class Rows:
+    """Endless rows of `length` positions, the first `streams` of which are causal."""
+
+    def __init__(self, corpus, text, seed, length=2048, streams=1024):
+        self.corpus, self.text, self.length, self.streams = corpus, text, length, streams
+        self.rng = np.random.default_rng(seed)
+
+    def snippets(self, number, room):
+        ids = []
+        for _ in range(self.rng.integers(1, 3)):
+            other = self.corpus.neighbour(number, self.rng)
+            if other is None:
+                continue
+            text = self.corpus.read(other)
+            start = text.find("\n", int(self.rng.integers(0, len(text)))) + 1
+            one = self.text.encode(text[start : start + 1200])[: self.rng.integers(48, layout.MAX_SNIPPET)]
+            one = [SEP, *self.text.encode(self.corpus.paths[other])[-layout.MAX_PATH :], *self.text.encode("\n"), *one]
+            ids += one if len(ids) + len(one) <= room else []
+        return ids
+
+    def stream(self, room):
+        """A stream of at most `room` positions."""
+        while True:
+            number = self.corpus.draw(self.rng)
+            text, kind = self.corpus.read(number), self.rng.choice(KINDS, p=KIND_SHARES)
+            found = cut(self.rng, text, kind)
+            if found is None or not text[slice(*found)].strip() and self.rng.random() < 0.9:
+                continue
+            start, end = found
+            end = min(end, start + LONGEST_MIDDLE)
+            prefix, suffix = text[max(0, start - 8000) : start], text[end : end + 4000]
+            if kind == "lines" and suffix[1:].split("\n")[0].strip():
+                # Before a line that is not blank the engine puts the line break into the suffix; the answer ends with one too.
+                suffix, end = suffix[1:], end + 1
+            middle = [*self.text.encode(text[start:end]), EOM]
+            crossed = self.snippets(number, room // 2 - 60) if self.rng.random() < SNIPPETS else []
+            path = self.corpus.paths[number] if crossed or self.rng.random() < 0.9 else None
+            left = room - len(crossed) - len(middle)
+            if left < 96:
+                continue
+            before = layout.stream(self.text, path, prefix, suffix, left)
+            ids = crossed + before + middle
+            return Stream(ids, len(crossed) + len(before), before[-1] == layout.MID)
+
+    def block_start(self, stream):
+        """A position where decoding may start a block: mostly in the middle, else in the prefix where no tail stands between."""
+        last = len(stream.ids) - 2
+        u = self.rng.random()
+        if u < 0.4:
+            return stream.cursor
+        if u < 0.8 or stream.has_tail:
+            return int(self.rng.integers(stream.cursor, last + 1))
+        return int(self.rng.integers(max(stream.ids.index(layout.PRE) + 1, stream.cursor - 200), last + 1))
+
+    def noise(self, rows):
+        """Which rows of a block are masked: all of them, all behind a revealed start, or some."""
+        u, masked = self.rng.random(), np.zeros(rows, bool)
+        if u < 0.4:
+            masked[:] = True
+        elif u < 0.6:
+            masked[int(self.rng.integers(1, rows)) :] = True
+        else:
+            masked[:] = self.rng.random(rows) < self.rng.uniform(0.2, 1)
+        masked[0] &= self.rng.random() < 0.3  # decoding knows the first token
+        if not masked.any():
+            masked[int(self.rng.integers(1, rows))] = True
+        return masked
+
+    def row(self):
+        """Arrays of `length`: ids, positions, stream number (-1: padding), block number (0: stream), positions seen, target (-1: none), weight."""
+        ids, positions, block, seen = (np.zeros(self.length, np.int32) for _ in range(4))
+        stream_of, target = np.full(self.length, -1, np.int32), np.full(self.length, -1, np.int32)
+        weight = np.zeros(self.length, np.float32)
+        streams, at = [], 0
+        while self.streams - at > 160:
+            room = min(self.streams - at, layout.MAX_STREAM)
+            short = self.rng.random() < 0.6 and room > 480  # mostly short streams: more ends a position
+            stream = self.stream(int(self.rng.integers(200, 480)) if short else room)
+            here = slice(at, at + len(stream.ids))
+            ids[here], positions[here], stream_of[here] = stream.ids, np.arange(len(stream.ids)), len(streams)
+            seen[here] = np.arange(1, len(stream.ids) + 1)
+            target[here], weight[here] = [*stream.ids[1:], -1], stream.weights()
+            streams.append(stream)
+            at += len(stream.ids)
+        number = 0
+        while self.length - at >= BLOCKS[0]:
+            number += 1
+            chosen = int(self.rng.integers(len(streams)))
+            stream = streams[chosen]
+            start = self.block_start(stream)
+            rows = min(int(self.rng.choice(BLOCKS, p=BLOCK_SHARES)), self.length - at)
+            truth = np.full(rows, EOM, np.int32)
+            real = min(rows, len(stream.ids) - start)
+            truth[:real] = stream.ids[start : start + real]
+            masked, here = self.noise(rows), slice(at, at + rows)
+            ids[here], positions[here] = np.where(masked, MASK, truth), np.arange(start, start + rows)
+            stream_of[here], block[here], seen[here] = chosen, number, start
+            target[here] = np.where(masked, truth, -1)
+            weight[here] = np.where(np.arange(rows) < real, 1, 1 / max(1, rows - real))  # all fill counts as one token
+            at += rows
+        return ids, positions, stream_of, block, seen, target, weight
