@@ -99,7 +99,7 @@ test('the denoising can be watched', async () => {
   // The editor's text, which is not saved, and what follows it, drawn by the program in a terminal.
   const rows = () => window.page.locator('.terminal .xterm-rows > div').allTextContents();
   await until('a picture', async () =>
-    (await rows()).some((row) => /^ +return a [^ ░]/.test(row.replaceAll('\u00a0', ' '))),
+    (await rows()).some((row) => /^ +return a +[^ ░]/.test(row.replaceAll('\u00a0', ' '))),
   );
   await window.press('Control+j');
 });

@@ -35,6 +35,8 @@ const SETTINGS = {
   'git.enabled': false,
   'security.workspace.trust.enabled': false,
   'telemetry.telemetryLevel': 'off',
+  // Else its text is on a canvas.
+  'terminal.integrated.gpuAcceleration': 'off',
   'update.mode': 'none',
   'workbench.secondarySideBar.defaultVisibility': 'hidden',
   'workbench.startupEditor': 'none',
