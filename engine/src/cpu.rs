@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use cinnabar_kernels::attention::{MAX_HEAD, attention as attend};
+use cinnabar_kernels::ceiling;
 use cinnabar_kernels::head::best;
 use cinnabar_kernels::linear::{self, MAX_ROWS, Projected};
 use cinnabar_kernels::rms_norm::rms_norm;
 use cinnabar_kernels::rope::Rope;
-use cinnabar_kernels::{Activations, Cache, Level, Machine, Matrix, Pool, Rows, Storage, pool};
+use cinnabar_kernels::{Activations, Cache, Level, Machine, Matrix, Memory, Pool, Rows, Storage, pool};
 
 use crate::config::Config;
 use crate::error::EngineError;
@@ -97,7 +98,7 @@ impl CpuModel {
         gguf.release_pages();
         let storage = match options.activations {
             Activations::F32 => Storage::F32,
-            Activations::Int8 => Storage::F16,
+            Activations::Int8 => Storage::Whole,
         };
         let caches = || Cache::new(storage, config.kv_heads, config.head_dim);
         let rows = |width| Rows::new(options.activations, MAX_ROWS, width);
@@ -168,6 +169,13 @@ impl Model for CpuModel {
         format!("cpu ({}, {} threads)", self.machine.level, self.machine.pool.threads())
     }
 
+    fn ceiling(&self) -> Option<f64> {
+        Some(match self.weights.embedding.activations() {
+            Activations::F32 => ceiling::floats(&self.machine),
+            Activations::Int8 => ceiling::bytes(&self.machine),
+        })
+    }
+
     fn slots(&self) -> usize {
         self.slots.len()
     }
@@ -220,7 +228,8 @@ impl Weights {
             let bytes = gguf.q8_0(name, outputs, inputs)?;
             Ok(bytes.chunks_exact(inputs / Q8_0_WEIGHTS * Q8_0_BYTES).collect())
         };
-        let matrix = |rows: &[&[u8]], inputs| Matrix::pack(pool, activations, inputs, rows);
+        let mut memory = Memory::default();
+        let mut matrix = |rows: &[&[u8]], inputs| Matrix::pack(pool, &mut memory, activations, inputs, rows);
         let mut layers = Vec::with_capacity(config.layers);
         for i in 0..config.layers {
             let name = |part: &str| format!("blk.{i}.{part}.weight");

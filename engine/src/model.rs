@@ -48,6 +48,12 @@ pub trait Model: Send {
     /// Device and level, for people: `cpu (avx2)`.
     fn device(&self) -> String;
 
+    /// Operations a second that the multiply instructions of the device make at most, measured here; `None` where that
+    /// is not known. What a bench holds its times against.
+    fn ceiling(&self) -> Option<f64> {
+        None
+    }
+
     /// Number of KV cache slots.
     fn slots(&self) -> usize;
 

@@ -12,10 +12,9 @@ use cinnabar_kernels::head::best;
 use cinnabar_kernels::linear::{self, Projected};
 use cinnabar_kernels::rms_norm::rms_norm;
 use cinnabar_kernels::rope::Rope;
-use cinnabar_kernels::{Activations, Cache, Level, Machine, Matrix, Pool, Rows, Storage, pool};
-
-#[path = "ops/ceiling.rs"]
-mod ceiling;
+use cinnabar_kernels::{
+    Activations, Cache, Level, Machine, Matrix, Memory, Pool, Rows, Storage, ceiling, pool,
+};
 
 const HIDDEN: usize = 576;
 const FFN: usize = 1536;
@@ -34,8 +33,8 @@ fn main() {
     };
     for level in levels {
         let machine = Machine { level, pool: Pool::new(threads) };
-        let floats = ceiling::floats(&machine);
-        let bytes = ceiling::bytes(&machine);
+        let floats = ceiling::floats(&machine) / 1e9;
+        let bytes = ceiling::bytes(&machine) / 1e9;
         println!("{level}, {threads} threads: ceilings {floats:.0} GFLOP/s (f32), {bytes:.0} GOP/s (bytes)");
         for (activations, ceiling) in [(Activations::F32, floats), (Activations::Int8, bytes)] {
             if level != Level::REFERENCE {
@@ -53,7 +52,7 @@ fn table(machine: &Machine, activations: Activations, ceiling: f64) {
     let down = weights(HIDDEN, FFN);
     let vocabulary = weights(VOCABULARY, HIDDEN);
     let rope = Rope::new(2048, HEAD, 1e5);
-    let storage = if activations == Activations::F32 { Storage::F32 } else { Storage::F16 };
+    let storage = if activations == Activations::F32 { Storage::F32 } else { Storage::Whole };
     println!("  {activations:?}: microseconds, and share of the ceiling");
     println!(
         "  {:>5} {:>14} {:>14} {:>14} {:>14} {:>16} {:>18} {:>8}",
@@ -94,7 +93,7 @@ fn matrix(machine: &Machine, activations: Activations, outputs: usize, inputs: u
     let row: Vec<u8> = (0..inputs / 32 * 34)
         .map(|i| if i % 34 < 2 { [0, 0x20][i % 34] } else { (i * 37 % 251) as u8 })
         .collect();
-    Matrix::pack(&machine.pool, activations, inputs, &vec![row.as_slice(); outputs])
+    Matrix::pack(&machine.pool, &mut Memory::default(), activations, inputs, &vec![row.as_slice(); outputs])
 }
 
 /// The lowest time of a run, of as many as fit into a tenth of a second and ten at least.

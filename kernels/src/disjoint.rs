@@ -30,4 +30,21 @@ impl<'a, T> Disjoint<'a, T> {
         // SAFETY: inside the buffer by the assertion; unique by the contract.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
     }
+
+    /// Writes `values` to every `step`th element from `from` on. Panics when they are not inside the buffer.
+    ///
+    /// # Safety
+    /// While this runs nothing else holds one of these elements.
+    #[expect(unsafe_code, reason = "threads write disjoint parts of one slice")]
+    pub(crate) unsafe fn scatter(&self, from: usize, step: usize, values: &[T])
+    where
+        T: Copy,
+    {
+        let Some(last) = values.len().checked_sub(1) else { return };
+        assert!(from + last * step < self.len, "{from} + {last} · {step} is outside of {}", self.len);
+        for (i, &value) in values.iter().enumerate() {
+            // SAFETY: up to the last one the elements are inside by the assertion; unique by the contract.
+            unsafe { self.start.add(from + i * step).write(value) };
+        }
+    }
 }

@@ -57,18 +57,18 @@ pub fn best(
     let mut parts = vec![Best::NONE; units * rows];
     let to = Disjoint::new(&mut parts);
     machine.pool.run(units, &|unit| {
-        let mut lanes = [Lanes::NONE; MAX_ROWS];
+        let mut found = [Found::NONE; MAX_ROWS];
         for block in unit * BLOCKS..blocks.min((unit + 1) * BLOCKS) {
             linear::block(machine.level, vocabulary, block, x, rows, |columns| {
                 let (rows, _) = columns.as_chunks_mut::<BLOCK>();
-                for (lanes, logits) in lanes.iter_mut().zip(rows) {
+                for (found, logits) in found.iter_mut().zip(rows) {
                     if let Some(banned) = banned.filter(|&token| token as usize / BLOCK == block) {
                         logits[banned as usize % BLOCK] = f32::NEG_INFINITY;
                     }
                     logits[BLOCK.min(outputs - block * BLOCK)..].fill(f32::NEG_INFINITY);
                     match machine.level {
-                        Level::REFERENCE => plain(lanes, logits, block),
-                        level => absorb(level, lanes, logits, (block * BLOCK) as u32),
+                        Level::REFERENCE => plain(found, logits, block),
+                        level => absorb(level, found, logits, (block * BLOCK) as u32),
                     }
                 }
             });
@@ -76,8 +76,8 @@ pub fn best(
         #[expect(unsafe_code, reason = "threads write different parts")]
         // SAFETY: this part belongs to this unit.
         let to = unsafe { to.slice(unit * rows, rows) };
-        for (to, lanes) in to.iter_mut().zip(&lanes) {
-            *to = lanes.best();
+        for (to, found) in to.iter_mut().zip(&found) {
+            *to = found.best();
         }
     });
     out.extend(
@@ -86,54 +86,55 @@ pub fn best(
     );
 }
 
-/// The best of every 16th logit of a row: what a vector holds of it.
+/// What was found of a row so far.
 #[derive(Clone, Copy)]
-struct Lanes {
-    logits: [f32; LANES],
-    tokens: [u32; LANES],
+struct Found {
+    logit: f32,
+    token: u32,
+    /// Of every 16th logit `Σ exp(l - logit)`: what a vector holds of the sum.
     sums: [f32; LANES],
 }
 
 const LANES: usize = 16;
 
-impl Lanes {
+impl Found {
     /// A finite stand-in for minus infinity, so that differences stay numbers.
     const LOWEST: f32 = -1e30;
 
-    const NONE: Lanes = Lanes { logits: [Self::LOWEST; LANES], tokens: [0; LANES], sums: [0.0; LANES] };
+    const NONE: Found = Found { logit: Self::LOWEST, token: 0, sums: [0.0; LANES] };
 
     fn best(&self) -> Best {
-        let lane = |i: usize| match self.logits[i] > Self::LOWEST {
-            true => Best { token: self.tokens[i], logit: self.logits[i], sum: self.sums[i] },
+        match self.logit > Self::LOWEST {
+            true => Best { token: self.token, logit: self.logit, sum: self.sums.iter().sum() },
             false => Best::NONE,
-        };
-        (0..LANES).map(lane).fold(Best::NONE, Best::join)
+        }
     }
 }
 
-fn plain(lanes: &mut Lanes, logits: &[f32; BLOCK], block: usize) {
+fn plain(found: &mut Found, logits: &[f32; BLOCK], block: usize) {
     for (i, &x) in logits.iter().enumerate().filter(|(_, x)| **x > f32::NEG_INFINITY) {
         let one = Best { token: (block * BLOCK + i) as u32, logit: x, sum: 1.0 };
-        let best = lanes.best().join(one);
-        *lanes = Lanes::NONE;
-        (lanes.tokens[0], lanes.logits[0], lanes.sums[0]) = (best.token, best.logit, best.sum);
+        let best = found.best().join(one);
+        *found = Found { logit: best.logit, token: best.token, ..Found::NONE };
+        found.sums[0] = best.sum;
     }
 }
 
 vectorised! {
     /// Takes in a block of logits, the first of which is token `first`.
-    fn absorb(lanes: &mut Lanes, logits: &[f32; BLOCK], first: u32) {
-        for half in 0..BLOCK / LANES {
-            for i in 0..LANES {
-                let x = logits[half * LANES + i].max(Lanes::LOWEST);
-                let (old, more) = (lanes.logits[i], x > lanes.logits[i]);
-                let new = if more { x } else { old };
-                // One of the two exponents is 0, and only the other is worth an exponential.
-                let e = math::exp(if more { old - x } else { x - old });
-                let sum = lanes.sums[i];
-                lanes.sums[i] = if more { sum * e + 1.0 } else { sum + e };
-                lanes.logits[i] = new;
-                lanes.tokens[i] = if more { first + (half * LANES + i) as u32 } else { lanes.tokens[i] };
+    fn absorb(found: &mut Found, logits: &[f32; BLOCK], first: u32) {
+        let max = math::max(logits);
+        // After the first blocks of a row this is rare.
+        if max > found.logit {
+            let scale = math::exp(found.logit - max);
+            found.sums.iter_mut().for_each(|sum| *sum *= scale);
+            found.logit = max;
+            found.token = first + logits.iter().position(|&x| x == max).unwrap_or(0) as u32;
+        }
+        let (halves, _) = logits.as_chunks::<LANES>();
+        for half in halves {
+            for (sum, &x) in found.sums.iter_mut().zip(half) {
+                *sum += math::exp(x - found.logit);
             }
         }
     }
@@ -203,15 +204,15 @@ mod tests {
     fn of_equal_logits_the_first_token_wins() {
         for machine in machines() {
             for level in [Level::REFERENCE, machine.level] {
-                let mut lanes = Lanes::NONE;
+                let mut found = Found::NONE;
                 for block in 0..3 {
                     let logits = [2.5; BLOCK];
                     match level {
-                        Level::REFERENCE => plain(&mut lanes, &logits, block),
-                        level => absorb(level, &mut lanes, &logits, (block * BLOCK) as u32),
+                        Level::REFERENCE => plain(&mut found, &logits, block),
+                        level => absorb(level, &mut found, &logits, (block * BLOCK) as u32),
                     }
                 }
-                assert_eq!(lanes.best(), Best { token: 0, logit: 2.5, sum: 96.0 }, "{level}");
+                assert_eq!(found.best(), Best { token: 0, logit: 2.5, sum: 96.0 }, "{level}");
             }
         }
     }
@@ -219,13 +220,13 @@ mod tests {
     #[test]
     fn logits_far_apart_keep_their_order() {
         for machine in machines() {
-            let mut lanes = Lanes::NONE;
+            let mut found = Found::NONE;
             let logits: [f32; BLOCK] = std::array::from_fn(|i| if i == 21 { 300.0 } else { -300.0 });
             match machine.level {
-                Level::REFERENCE => plain(&mut lanes, &logits, 0),
-                level => absorb(level, &mut lanes, &logits, 0),
+                Level::REFERENCE => plain(&mut found, &logits, 0),
+                level => absorb(level, &mut found, &logits, 0),
             }
-            let found = lanes.best();
+            let found: Best = found.best();
             assert_eq!((found.token, found.logit), (21, 300.0));
             assert!((found.sum - 1.0).abs() < 1e-6, "{found:?}");
         }

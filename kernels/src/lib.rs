@@ -10,7 +10,7 @@
 //!
 //! Every operation takes a [`Level`]: `Level::REFERENCE` runs plain loops, the others instructions that were found on
 //! this processor. What is shared between operations stands below them: inner products over panels of 16 outputs
-//! (`tile.rs` for floats, `dot.rs` for bytes), the packed weights (`matrix.rs`), the rows between two products
+//! (`tile.rs` for floats, `dot.rs` for bytes, `pairs.rs` for pairs of 16 bits), the packed weights (`matrix.rs`), the rows between two products
 //! (`rows.rs`) and the threads (`pool.rs`).
 //!
 //! This crate knows no model, tokenizer or configuration, and reads no environment.
@@ -19,12 +19,14 @@
 
 pub mod attention;
 pub mod cache;
+pub mod ceiling;
 #[expect(unsafe_code, reason = "the driver and the kernels behind it are C")]
 pub mod cuda;
 pub mod head;
 pub mod level;
 pub mod linear;
 pub mod matrix;
+pub mod memory;
 pub mod pool;
 pub mod rms_norm;
 pub mod rope;
@@ -33,6 +35,7 @@ pub mod rows;
 mod disjoint;
 mod dot;
 mod math;
+mod pairs;
 mod sixes;
 mod tile;
 
@@ -42,6 +45,7 @@ mod testing;
 pub use cache::{Cache, Storage};
 pub use level::Level;
 pub use matrix::Matrix;
+pub use memory::Memory;
 pub use pool::Pool;
 pub use rows::{Activations, Rows};
 

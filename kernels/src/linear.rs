@@ -15,7 +15,7 @@ use crate::matrix::{BLOCK, Matrix, TILE, Tile};
 use crate::rope::Rope;
 use crate::rows::{Bytes, Rows, View};
 use crate::sixes;
-use crate::tile::{self, Panel, Strided};
+use crate::tile::{self, Strided};
 
 /// Rows of one product at most: what a unit keeps on its stack.
 pub const MAX_ROWS: usize = 128;
@@ -149,7 +149,8 @@ pub fn queries_keys_values(
     units(machine, weights, x, rows, |unit, columns| {
         let output = unit * BLOCK;
         let from = output % head;
-        for (row, part) in columns.chunks_exact_mut(BLOCK).enumerate() {
+        let (columns, _) = columns.as_chunks_mut::<BLOCK>();
+        for (row, part) in columns.iter_mut().enumerate() {
             let position = at + row;
             if output < query + kv {
                 rope.turn(machine.level, position, from, part);
@@ -160,9 +161,9 @@ pub fn queries_keys_values(
                 if output < query {
                     queries.slice(row * query + output, BLOCK).copy_from_slice(part);
                 } else if output < query + kv {
-                    cache.put_key((output - query) / head, position, from, part);
+                    cache.put_key(machine.level, (output - query) / head, position, from, part);
                 } else {
-                    cache.put_value((output - query - kv) / head, position, from, part);
+                    cache.put_value(machine.level, (output - query - kv) / head, position, from, part);
                 }
             }
         }
@@ -211,7 +212,7 @@ fn check(weights: &Matrix, x: &Rows) {
 /// The products of the first `rows` rows with 16 outputs.
 fn product(level: Level, weights: &Matrix, tile: usize, x: &Rows, rows: usize, out: Strided<&mut [f32]>) {
     // A single row reads faster than it multiplies, and the processor's own prefetching serves it best.
-    let ahead = if rows > 1 && tile + 1 < weights.tiles() { weights.tile(tile + 1).quants } else { &[] };
+    let ahead = if rows > 1 && tile + 1 < weights.tiles() { weights.tile(tile + 1).bytes } else { &[] };
     let tile = weights.tile(tile);
     match x.view() {
         View::F32(values) => {
@@ -239,7 +240,7 @@ fn floats(
         let depth = count * BLOCK;
         tile::dequantise(level, tile, first, count, panel);
         let a = Strided { data: &x[first * BLOCK..], stride: width };
-        let b = Strided { data: Panel::F32(&panel[..depth * TILE]), stride: TILE };
+        let b = Strided { data: &panel[..depth * TILE], stride: TILE };
         let out = Strided { data: &mut *out.data, stride: out.stride };
         tile::product(level, rows, depth, a, b, out, first > 0);
     }

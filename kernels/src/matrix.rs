@@ -1,9 +1,9 @@
 //! Weights of a linear map, packed once for all levels.
 //!
 //! The source is GGUF's Q8_0: rows of 32-blocks, each an f16 scale and 32 signed bytes. Outputs are packed in tiles of
-//! 16 and inputs in quads, `[outputs/16][inputs/4][16][4]`, so that one 64-byte load holds four inputs of 16 outputs:
-//! what a byte dot product takes. The scales of a block stand beside each other, `[outputs/16][inputs/32][16]`.
-//! Outputs beyond the last are zero.
+//! 16 and inputs in quads, `[inputs/4][16][4]`, so that one 64-byte load holds four inputs of 16 outputs:
+//! what a byte dot product takes. The scales of a tile follow its weights, `[inputs/32][16]`, so that a tile is read and fetched
+//! ahead as one run of memory. Outputs beyond the last are zero.
 //!
 //! Products with f32 rows keep the bytes as they are. Products with byte rows round them to six bits (`sixes.rs`): a quarter less
 //! to read, and on processors whose byte products saturate at 16 bits two sums fit where one did.
@@ -11,6 +11,7 @@
 use half::f16;
 
 use crate::disjoint::Disjoint;
+use crate::memory::{Memory, Part};
 use crate::pool::Pool;
 use crate::rows::Activations;
 use crate::sixes;
@@ -27,10 +28,8 @@ pub struct Matrix {
     outputs: usize,
     inputs: usize,
     activations: Activations,
-    /// Bytes with slack before `start`, where a cache line begins.
-    quants: Vec<u8>,
-    start: usize,
-    scales: Vec<f16>,
+    /// Of each tile the weights, then the scales.
+    tiles: Part,
 }
 
 /// Sixteen outputs of a matrix.
@@ -40,30 +39,32 @@ pub(crate) struct Tile<'a> {
     pub(crate) quants: &'a [u8],
     /// `[inputs/32][16]`
     pub(crate) scales: &'a [f16],
+    /// All of its bytes, scales included: what to fetch ahead.
+    pub(crate) bytes: &'a [u8],
 }
 
 impl Matrix {
     /// Packs rows of Q8_0 blocks, one row an output in the order given, for products with rows of a kind. Panics when
     /// `inputs` is not a multiple of 32 or a row has another length than `inputs` asks for.
-    pub fn pack(pool: &Pool, activations: Activations, inputs: usize, rows: &[&[u8]]) -> Matrix {
+    pub fn pack(
+        pool: &Pool,
+        memory: &mut Memory,
+        activations: Activations,
+        inputs: usize,
+        rows: &[&[u8]],
+    ) -> Matrix {
         assert!(inputs.is_multiple_of(BLOCK), "{inputs} inputs are no whole number of blocks");
         let row_bytes = inputs / BLOCK * BLOCK_BYTES;
         assert!(rows.iter().all(|row| row.len() == row_bytes), "a row is not {row_bytes} bytes long");
-        let tiles = rows.len().div_ceil(TILE);
-        let (tile_quants, tile_scales) = (tile_bytes(activations, inputs), inputs / BLOCK * TILE);
-        let mut quants = vec![0u8; tiles * tile_quants + 64];
-        let start = quants.as_ptr().align_offset(64).min(64);
-        let mut scales = vec![f16::ZERO; tiles * tile_scales];
-        let (to_quants, to_scales) = (Disjoint::new(&mut quants[start..]), Disjoint::new(&mut scales));
-        pool.run(tiles, &|tile| {
+        let count = rows.len().div_ceil(TILE);
+        let (quants, bytes) = (quant_bytes(activations, inputs), tile_bytes(activations, inputs));
+        let mut tiles = memory.take(count * bytes);
+        let to = Disjoint::new(&mut tiles);
+        pool.run(count, &|tile| {
             #[expect(unsafe_code, reason = "threads pack different tiles")]
             // SAFETY: each unit takes the part of its own tile.
-            let (quants, scales) = unsafe {
-                (
-                    to_quants.slice(tile * tile_quants, tile_quants),
-                    to_scales.slice(tile * tile_scales, tile_scales),
-                )
-            };
+            let (quants, scales) = unsafe { to.slice(tile * bytes, bytes) }.split_at_mut(quants);
+            let scales = &mut bytemuck::cast_slice_mut(scales)[..inputs / BLOCK * TILE];
             let from = tile * TILE;
             let rows = &rows[from..rows.len().min(from + TILE)];
             match activations {
@@ -71,7 +72,7 @@ impl Matrix {
                 Activations::Int8 => pack_sixes(rows, quants, scales),
             }
         });
-        Matrix { outputs: rows.len(), inputs, activations, quants, start, scales }
+        Matrix { outputs: rows.len(), inputs, activations, tiles }
     }
 
     /// Rows of `W`.
@@ -91,7 +92,7 @@ impl Matrix {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.quants.len() + 2 * self.scales.len()
+        self.tiles.len()
     }
 
     /// The weights of one output: a row of an embedding.
@@ -112,20 +113,24 @@ impl Matrix {
     }
 
     pub(crate) fn tile(&self, index: usize) -> Tile<'_> {
-        let (quants, scales) = (tile_bytes(self.activations, self.inputs), self.inputs / BLOCK * TILE);
-        Tile {
-            quants: &self.quants[self.start + index * quants..][..quants],
-            scales: &self.scales[index * scales..][..scales],
-        }
+        let len = tile_bytes(self.activations, self.inputs);
+        let bytes = &self.tiles[index * len..][..len];
+        let (quants, scales) = bytes.split_at(quant_bytes(self.activations, self.inputs));
+        Tile { quants, scales: &bytemuck::cast_slice(scales)[..self.inputs / BLOCK * TILE], bytes }
     }
 }
 
-/// Bytes of a tile's quants.
-fn tile_bytes(activations: Activations, inputs: usize) -> usize {
+/// Bytes of a tile's weights.
+fn quant_bytes(activations: Activations, inputs: usize) -> usize {
     match activations {
         Activations::F32 => inputs * TILE,
         Activations::Int8 => inputs / BLOCK * sixes::BLOCK_BYTES,
     }
+}
+
+/// Bytes of a tile, whole cache lines.
+fn tile_bytes(activations: Activations, inputs: usize) -> usize {
+    (quant_bytes(activations, inputs) + inputs / BLOCK * TILE * size_of::<f16>()).next_multiple_of(64)
 }
 
 fn pack_bytes(rows: &[&[u8]], quants: &mut [u8], scales: &mut [f16]) {
@@ -184,7 +189,13 @@ pub(crate) mod tests {
     /// Packs painted rows.
     pub(crate) fn matrix(activations: Activations, outputs: usize, inputs: usize, seed: usize) -> Matrix {
         let rows = painted(outputs, inputs, seed);
-        Matrix::pack(&Pool::new(1), activations, inputs, &rows.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        Matrix::pack(
+            &Pool::new(1),
+            &mut Memory::default(),
+            activations,
+            inputs,
+            &rows.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+        )
     }
 
     /// The weights of Q8_0 rows.
@@ -231,6 +242,7 @@ pub(crate) mod tests {
         let rows = painted(3, 32, 0);
         Matrix::pack(
             &Pool::new(1),
+            &mut Memory::default(),
             Activations::F32,
             64,
             &rows.iter().map(Vec::as_slice).collect::<Vec<_>>(),

@@ -1,10 +1,7 @@
 //! The inner product of every operation on floats: a few rows times a panel of 16 columns.
 //!
-//! `out[r][c] = Σ_k a[r][k] · b[k][c]` for 16 columns, added to what `out` holds when `add` is set. `b` holds f32 (dequantised
-//! weights) or f16 (keys and values). Rows of all three may lie apart by a stride. Tolerance against the
-//! reference: `1e-5 · Σ_k |a · b|`, the order of additions.
-
-use half::f16;
+//! `out[r][c] = Σ_k a[r][k] · b[k][c]` for 16 columns, added to what `out` holds when `add` is set. Rows of all three may lie apart
+//! by a stride. Tolerance against the reference: `1e-5 · Σ_k |a · b|`, the order of additions.
 
 use crate::level::{Kind, Level};
 use crate::matrix::{BLOCK, TILE, Tile};
@@ -23,36 +20,13 @@ pub(crate) struct Strided<S> {
     pub(crate) stride: usize,
 }
 
-/// Elements of a panel.
-#[derive(Clone, Copy)]
-pub(crate) enum Panel<'a> {
-    F32(&'a [f32]),
-    F16(&'a [f16]),
-}
-
-impl Panel<'_> {
-    pub(crate) fn get(&self, index: usize) -> f32 {
-        match self {
-            Panel::F32(b) => b[index],
-            Panel::F16(b) => b[index].to_f32(),
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Panel::F32(b) => b.len(),
-            Panel::F16(b) => b.len(),
-        }
-    }
-}
-
 /// Multiplies `rows` rows of `depth` values with a panel of `depth` rows of 16.
 pub(crate) fn product(
     level: Level,
     rows: usize,
     depth: usize,
     a: Strided<&[f32]>,
-    b: Strided<Panel<'_>>,
+    b: Strided<&[f32]>,
     out: Strided<&mut [f32]>,
     add: bool,
 ) {
@@ -75,20 +49,15 @@ pub(crate) fn product(
         #[expect(unsafe_code, reason = "instructions that not every processor has")]
         // SAFETY: the level proves the instructions, the assertions above the bounds.
         Kind::Neon => unsafe { neon::product(rows, depth, a, b, out, add) },
-        _ => match b.data {
-            Panel::F32(data) => reference(rows, depth, a, data, |x| x, b.stride, out, add),
-            Panel::F16(data) => reference(rows, depth, a, data, f16::to_f32, b.stride, out, add),
-        },
+        _ => reference(rows, depth, a, b, out, add),
     }
 }
 
-fn reference<B: Copy>(
+fn reference(
     rows: usize,
     depth: usize,
     a: Strided<&[f32]>,
-    b: &[B],
-    to_f32: impl Fn(B) -> f32,
-    b_stride: usize,
+    b: Strided<&[f32]>,
     out: Strided<&mut [f32]>,
     add: bool,
 ) {
@@ -99,32 +68,11 @@ fn reference<B: Copy>(
         }
         for k in 0..depth {
             let x = a.data[r * a.stride + k];
-            for (out, &b) in out.iter_mut().zip(&b[k * b_stride..][..TILE]) {
-                *out += x * to_f32(b);
+            for (out, &b) in out.iter_mut().zip(&b.data[k * b.stride..][..TILE]) {
+                *out += x * b;
             }
         }
     }
-}
-
-/// A panel as f32: as it is, or widened into `to`.
-pub(crate) fn widen<'a>(level: Level, panel: Panel<'a>, to: &'a mut [f32]) -> &'a [f32] {
-    let from = match panel {
-        Panel::F32(from) => return from,
-        Panel::F16(from) => from,
-    };
-    let to = &mut to[..from.len()];
-    match level.kind() {
-        #[cfg(target_arch = "x86_64")]
-        #[expect(unsafe_code, reason = "instructions that not every processor has")]
-        // SAFETY: the level proves the instructions, `to` is as long as `from`.
-        Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => unsafe { avx2::widen(from, to) },
-        _ => {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = from.to_f32();
-            }
-        }
-    }
-    to
 }
 
 /// Writes the weights of `blocks` blocks of a tile, from block `first`, as a panel: `[blocks · 32][16]`.

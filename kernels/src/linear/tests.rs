@@ -3,6 +3,7 @@
 use super::*;
 use crate::cache::Storage;
 use crate::matrix::tests::{matrix, painted};
+use crate::memory::Memory;
 use crate::pool::Pool;
 use crate::rows::Activations;
 use crate::testing::{bounded, close, machines, paint, read, rows};
@@ -80,7 +81,13 @@ fn the_largest_bytes_do_not_saturate() {
                     [0, 0x3c].into_iter().chain(bytes).collect::<Vec<u8>>()
                 })
                 .collect();
-            let weights = Matrix::pack(&Pool::new(1), Activations::Int8, inputs, &[row.as_slice(); 16]);
+            let weights = Matrix::pack(
+                &Pool::new(1),
+                &mut Memory::default(),
+                Activations::Int8,
+                inputs,
+                &[row.as_slice(); 16],
+            );
             let values: Vec<f32> = (0..inputs).map(|i| if row_sign(i) { 1.0 } else { -1.0 }).collect();
             let x = rows(Activations::Int8, inputs, &values.repeat(7));
             let (want, magnitudes) = products(&weights, &x, 7);
@@ -103,7 +110,8 @@ fn gates_and_values_meet() {
                 &values.iter().map(Vec::as_slice).collect::<Vec<_>>(),
             );
             let pool = Pool::new(1);
-            let pack = |rows: &[&[u8]]| Matrix::pack(&pool, activations, inputs, rows);
+            let pack =
+                |rows: &[&[u8]]| Matrix::pack(&pool, &mut Memory::default(), activations, inputs, rows);
             let weights = pack(&order);
             let x = rows(activations, inputs, &paint(count * inputs, 5));
             let plain = |rows: &[Vec<u8>]| {
@@ -148,15 +156,13 @@ fn queries_keys_and_values_go_to_their_places() {
                 for row in 0..count {
                     let want = &want[row * (query + 2 * kv)..][..query + 2 * kv];
                     let position = at + row;
-                    let key: Vec<f32> = (0..head)
-                        .map(|i| cache.keys(0, position / TILE).get(i * TILE + position % TILE))
-                        .collect();
-                    let value: Vec<f32> = (0..head).map(|i| cache.values(0, position, 1).get(i)).collect();
+                    let key: Vec<f32> = (0..head).map(|i| cache.key(0, position, i)).collect();
+                    let value: Vec<f32> = (0..head).map(|i| cache.value(0, position, i)).collect();
                     close(&queries[row * query..][..query], &want[..query], |_| 2e-4, &what);
                     close(&key, &want[query..query + kv], |_| 2e-4, &what);
                     close(&value, &want[query + kv..], |_| 2e-4, &what);
                 }
-                let before: f32 = (0..at * head).map(|i| cache.values(0, 0, at).get(i).abs()).sum();
+                let before: f32 = (0..at * head).map(|i| cache.value(0, i / head, i % head).abs()).sum();
                 assert_eq!(before, 0.0, "{what}: a position before the rows was written");
             }
         }

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
-use super::{Panel, Strided};
+use super::Strided;
 use crate::matrix::TILE;
 
 /// Rows whose sums fit into registers beside two vectors of the panel.
@@ -20,7 +20,7 @@ pub(super) unsafe fn product(
     rows: usize,
     depth: usize,
     a: Strided<&[f32]>,
-    b: Strided<Panel<'_>>,
+    b: Strided<&[f32]>,
     out: Strided<&mut [f32]>,
     add: bool,
 ) {
@@ -33,82 +33,51 @@ pub(super) unsafe fn product(
         unsafe {
             let a = (a.data.as_ptr().add(row * a.stride), a.stride);
             let out = (out.data.as_mut_ptr().add(row * out.stride), out.stride);
-            match b.data {
-                Panel::F32(data) => chunk_f32(count, depth, a, (data.as_ptr(), b.stride), out, add),
-                Panel::F16(data) => chunk_f16(count, depth, a, (data.as_ptr(), b.stride), out, add),
+            let b = (b.data.as_ptr(), b.stride);
+            match count {
+                1 => rows_of::<1>(depth, a, b, out, add),
+                2 => rows_of::<2>(depth, a, b, out, add),
+                3 => rows_of::<3>(depth, a, b, out, add),
+                4 => rows_of::<4>(depth, a, b, out, add),
+                5 => rows_of::<5>(depth, a, b, out, add),
+                _ => rows_of::<6>(depth, a, b, out, add),
             }
         }
         row += count;
     }
 }
 
-macro_rules! chunk {
-    ($chunk:ident, $rows:ident, $element:ty, $load:ident) => {
-        #[target_feature(enable = "avx2,fma,f16c")]
-        unsafe fn $chunk(
-            count: usize,
-            depth: usize,
-            a: (*const f32, usize),
-            b: (*const $element, usize),
-            out: (*mut f32, usize),
-            add: bool,
-        ) {
-            // SAFETY: `product` passes rows that are inside.
-            unsafe {
-                match count {
-                    1 => $rows::<1>(depth, a, b, out, add),
-                    2 => $rows::<2>(depth, a, b, out, add),
-                    3 => $rows::<3>(depth, a, b, out, add),
-                    4 => $rows::<4>(depth, a, b, out, add),
-                    5 => $rows::<5>(depth, a, b, out, add),
-                    _ => $rows::<6>(depth, a, b, out, add),
-                }
-            }
-        }
-
-        #[target_feature(enable = "avx2,fma,f16c")]
-        unsafe fn $rows<const R: usize>(
-            depth: usize,
-            a: (*const f32, usize),
-            b: (*const $element, usize),
-            out: (*mut f32, usize),
-            add: bool,
-        ) {
-            // SAFETY: `R` rows of `a` and `out` and `depth` rows of `b` are inside.
-            unsafe {
-                let mut sums = [[_mm256_setzero_ps(); 2]; R];
-                for k in 0..depth {
-                    let panel = b.0.add(k * b.1);
-                    let (low, high) = ($load(panel), $load(panel.add(8)));
-                    for r in 0..R {
-                        let x = _mm256_broadcast_ss(&*a.0.add(r * a.1 + k));
-                        sums[r][0] = _mm256_fmadd_ps(x, low, sums[r][0]);
-                        sums[r][1] = _mm256_fmadd_ps(x, high, sums[r][1]);
-                    }
-                }
-                for r in 0..R {
-                    for half in 0..2 {
-                        let to = out.0.add(r * out.1 + 8 * half);
-                        let sum = match add {
-                            true => _mm256_add_ps(_mm256_loadu_ps(to), sums[r][half]),
-                            false => sums[r][half],
-                        };
-                        _mm256_storeu_ps(to, sum);
-                    }
-                }
-            }
-        }
-    };
-}
-
-chunk!(chunk_f32, rows_f32, f32, load_f32);
-chunk!(chunk_f16, rows_f16, f16, load_f16);
-
-#[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn load_f32(from: *const f32) -> __m256 {
-    // SAFETY: eight values are inside.
-    unsafe { _mm256_loadu_ps(from) }
+unsafe fn rows_of<const R: usize>(
+    depth: usize,
+    a: (*const f32, usize),
+    b: (*const f32, usize),
+    out: (*mut f32, usize),
+    add: bool,
+) {
+    // SAFETY: `R` rows of `a` and `out` and `depth` rows of `b` are inside.
+    unsafe {
+        let mut sums = [[_mm256_setzero_ps(); 2]; R];
+        for k in 0..depth {
+            let panel = b.0.add(k * b.1);
+            let (low, high) = (_mm256_loadu_ps(panel), _mm256_loadu_ps(panel.add(8)));
+            for r in 0..R {
+                let x = _mm256_broadcast_ss(&*a.0.add(r * a.1 + k));
+                sums[r][0] = _mm256_fmadd_ps(x, low, sums[r][0]);
+                sums[r][1] = _mm256_fmadd_ps(x, high, sums[r][1]);
+            }
+        }
+        for r in 0..R {
+            for half in 0..2 {
+                let to = out.0.add(r * out.1 + 8 * half);
+                let sum = match add {
+                    true => _mm256_add_ps(_mm256_loadu_ps(to), sums[r][half]),
+                    false => sums[r][half],
+                };
+                _mm256_storeu_ps(to, sum);
+            }
+        }
+    }
 }
 
 #[inline]
@@ -116,22 +85,6 @@ unsafe fn load_f32(from: *const f32) -> __m256 {
 unsafe fn load_f16(from: *const f16) -> __m256 {
     // SAFETY: eight values are inside.
     unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
-}
-
-/// Widens `from` into `to`.
-///
-/// # Safety
-/// `to` is as long as `from`.
-#[target_feature(enable = "avx2,fma,f16c")]
-pub(super) unsafe fn widen(from: &[f16], to: &mut [f32]) {
-    let eights = from.len() / 8 * 8;
-    for i in (0..eights).step_by(8) {
-        // SAFETY: eight values from `i` on are inside of both.
-        unsafe { _mm256_storeu_ps(to.as_mut_ptr().add(i), load_f16(from.as_ptr().add(i))) }
-    }
-    for (to, from) in to[eights..].iter_mut().zip(&from[eights..]) {
-        *to = from.to_f32();
-    }
 }
 
 /// See [`super::dequantise`].

@@ -3,10 +3,7 @@
 
 use std::arch::aarch64::*;
 
-use half::f16;
-
-use super::{Panel, Strided};
-use crate::matrix::TILE;
+use super::Strided;
 
 /// Rows whose sums fit into registers beside a row of the panel.
 const ROWS: usize = 4;
@@ -20,7 +17,7 @@ pub(super) unsafe fn product(
     rows: usize,
     depth: usize,
     a: Strided<&[f32]>,
-    b: Strided<Panel<'_>>,
+    b: Strided<&[f32]>,
     out: Strided<&mut [f32]>,
     add: bool,
 ) {
@@ -46,7 +43,7 @@ pub(super) unsafe fn product(
 unsafe fn rows_of<const R: usize>(
     depth: usize,
     a: (*const f32, usize),
-    b: Strided<Panel<'_>>,
+    b: Strided<&[f32]>,
     out: (*mut f32, usize),
     add: bool,
 ) {
@@ -54,10 +51,7 @@ unsafe fn rows_of<const R: usize>(
     // SAFETY: `R` rows of `a` and `out` and `depth` rows of `b` are inside.
     unsafe {
         for k in 0..depth {
-            let panel = match b.data {
-                Panel::F32(data) => load_f32(data.as_ptr().add(k * b.stride)),
-                Panel::F16(data) => load_f16(data.as_ptr().add(k * b.stride)),
-            };
+            let panel = load(b.data.as_ptr().add(k * b.stride));
             for r in 0..R {
                 let x = *a.0.add(r * a.1 + k);
                 for part in 0..4 {
@@ -80,17 +74,7 @@ unsafe fn rows_of<const R: usize>(
 
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn load_f32(from: *const f32) -> [float32x4_t; 4] {
+unsafe fn load(from: *const f32) -> [float32x4_t; 4] {
     // SAFETY: 16 values are inside.
     unsafe { [0, 4, 8, 12].map(|i| vld1q_f32(from.add(i))) }
-}
-
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn load_f16(from: *const f16) -> [float32x4_t; 4] {
-    // SAFETY: 16 values are inside.
-    unsafe {
-        let values: [f32; TILE] = std::array::from_fn(|i| (*from.add(i)).to_f32());
-        [0, 4, 8, 12].map(|i| vld1q_f32(values.as_ptr().add(i)))
-    }
 }

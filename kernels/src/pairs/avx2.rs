@@ -1,0 +1,82 @@
+//! Products of pairs of 16 bits with AVX2: up to six rows times two vectors of eight columns stay in registers.
+#![expect(unsafe_code, reason = "loads and stores through pointers whose bounds the caller has checked")]
+
+use std::arch::x86_64::*;
+
+use super::{Scales, Strided};
+
+/// Rows whose sums fit into registers beside two vectors of the panel.
+const ROWS: usize = 6;
+
+/// See [`super::product`].
+///
+/// # Safety
+/// The operands are as [`super::product`] has checked them.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) unsafe fn product(
+    rows: usize,
+    depth: usize,
+    a: Strided<&[i16]>,
+    b: Strided<&[i16]>,
+    scales: Scales<'_>,
+    out: Strided<&mut [f32]>,
+    add: bool,
+) {
+    let chunks = rows.div_ceil(ROWS);
+    let mut row = 0;
+    for chunk in 0..chunks {
+        let count = (rows - row).div_ceil(chunks - chunk);
+        // SAFETY: rows `row..row + count` are inside by the contract.
+        unsafe {
+            let a = (a.data.as_ptr().add(row * a.stride), a.stride);
+            let b = (b.data.as_ptr(), b.stride);
+            let x = (scales.rows.data.as_ptr().add(row * scales.rows.stride), scales.rows.stride);
+            let y = scales.columns.as_ptr();
+            let out = (out.data.as_mut_ptr().add(row * out.stride), out.stride);
+            match count {
+                1 => rows_of::<1>(depth, a, b, x, y, out, add),
+                2 => rows_of::<2>(depth, a, b, x, y, out, add),
+                3 => rows_of::<3>(depth, a, b, x, y, out, add),
+                4 => rows_of::<4>(depth, a, b, x, y, out, add),
+                5 => rows_of::<5>(depth, a, b, x, y, out, add),
+                _ => rows_of::<6>(depth, a, b, x, y, out, add),
+            }
+        }
+        row += count;
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn rows_of<const R: usize>(
+    depth: usize,
+    a: (*const i16, usize),
+    b: (*const i16, usize),
+    x: (*const f32, usize),
+    y: *const f32,
+    out: (*mut f32, usize),
+    add: bool,
+) {
+    // SAFETY: `R` rows of `a`, `x` and `out`, `depth / 2` rows of `b` and 16 of `y` are inside.
+    unsafe {
+        let mut sums = [[_mm256_setzero_si256(); 2]; R];
+        for k in 0..depth / 2 {
+            let panel = b.0.add(k * b.1).cast::<__m256i>();
+            let (low, high) = (_mm256_loadu_si256(panel), _mm256_loadu_si256(panel.add(1)));
+            for r in 0..R {
+                let pair = a.0.add(r * a.1 + 2 * k).cast::<i32>().read_unaligned();
+                let pair = _mm256_set1_epi32(pair);
+                sums[r][0] = _mm256_add_epi32(sums[r][0], _mm256_madd_epi16(low, pair));
+                sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(high, pair));
+            }
+        }
+        for r in 0..R {
+            let scale = _mm256_broadcast_ss(&*x.0.add(r * x.1));
+            for half in 0..2 {
+                let to = out.0.add(r * out.1 + 8 * half);
+                let scale = _mm256_mul_ps(scale, _mm256_loadu_ps(y.add(8 * half)));
+                let before = if add { _mm256_loadu_ps(to) } else { _mm256_setzero_ps() };
+                _mm256_storeu_ps(to, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[r][half]), scale, before));
+            }
+        }
+    }
+}
