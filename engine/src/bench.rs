@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::config::Config;
 use crate::error::EngineError;
 use crate::load::{LoadOptions, load_model};
 use crate::model::{Attention, Head, Model};
@@ -24,6 +25,8 @@ pub struct Report {
     pub device: String,
     /// One entry for each kind of work.
     pub samples: Vec<Samples>,
+    /// Operations that the device's multiply instructions make in a second at most, measured; `None` where it was not.
+    pub ceiling: Option<f64>,
 }
 
 /// The times of one kind of work.
@@ -31,6 +34,8 @@ pub struct Report {
 pub struct Samples {
     /// What was done.
     pub work: Work,
+    /// Multiplications and additions that its matrix products take, those of attention and head included.
+    pub operations: f64,
     /// Wall time of each round, ascending.
     pub times: Vec<Duration>,
 }
@@ -57,8 +62,9 @@ pub enum Work {
 /// Loads the model and measures each kind of work `rounds` times.
 pub fn run(options: &LoadOptions, rounds: usize) -> Result<Report, EngineError> {
     let mut model = load_model(options)?;
+    let ceiling = model.ceiling();
     let samples = measure(model.as_mut(), rounds)?;
-    Ok(Report { model: model.config().name.clone(), device: model.device(), samples })
+    Ok(Report { model: model.config().name.clone(), device: model.device(), samples, ceiling })
 }
 
 /// Measures each kind of work `rounds` times, after one round that does not count. Rounds of all kinds take turns, so
@@ -67,8 +73,9 @@ pub fn measure(model: &mut dyn Model, rounds: usize) -> Result<Vec<Samples>, Eng
     let stream = STREAM.min(model.config().context.saturating_sub(STEP_ROWS));
     let prefills = PREFILLS.into_iter().map(|rows| Work::Prefill(rows.min(stream)));
     let steps = [Work::Step { rows: STEP_ROWS.min(model.max_rows()), stream }, Work::CausalToken { stream }];
-    let mut samples: Vec<Samples> =
-        prefills.chain(steps).map(|work| Samples { work, times: Vec::with_capacity(rounds) }).collect();
+    let operations = |work| operations(model.config(), work);
+    let new = |work| Samples { work, operations: operations(work), times: Vec::with_capacity(rounds) };
+    let mut samples: Vec<Samples> = prefills.chain(steps).map(new).collect();
     let ids = meaningless_ids(model, stream);
     for round in 0..=rounds {
         // Prefills overwrite the start of the stream with the same rows, so the steps always see all of it.
@@ -105,6 +112,25 @@ fn work_once(model: &mut dyn Model, work: Work, ids: &[u32]) -> Result<Duration,
     Ok(started.elapsed())
 }
 
+/// Two for each weight and row, and for each value of a key or value that a query head sees.
+fn operations(config: &Config, work: Work) -> f64 {
+    let Config { hidden, ffn, layers, vocab, .. } = *config;
+    let (q, kv) = (config.q_width(), config.kv_width());
+    // The last layer of a pass that fills the cache alone ends with its keys and values.
+    let layer = (q + 2 * kv) * hidden;
+    let rest = q * hidden + 3 * hidden * ffn;
+    let passes = |rows: usize, whole_layers: usize| rows * (layers * layer + whole_layers * rest);
+    // Positions that rows see in all; causal rows see up to themselves.
+    let (products, seen) = match work {
+        Work::Prefill(rows) => (passes(rows, layers - 1), (layers - 1) * (rows * (rows + 1) / 2)),
+        Work::Step { rows, stream } => {
+            (passes(rows, layers) + rows * vocab * hidden, layers * rows * (stream + rows))
+        }
+        Work::CausalToken { stream } => (passes(1, layers) + vocab * hidden, layers * (stream + 1)),
+    };
+    2.0 * (products as f64 + 2.0 * (seen * q) as f64)
+}
+
 /// Runs `ids` from position 0 in chunks of the model's size.
 fn fill(model: &mut dyn Model, ids: &[u32]) -> Result<(), EngineError> {
     let rows = model.max_rows();
@@ -124,7 +150,7 @@ fn meaningless_ids(model: &dyn Model, count: usize) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Limits, Special};
+    use crate::config::{Limits, Special};
     use crate::sampler::Pick;
 
     /// Notes what it is asked.
@@ -219,6 +245,19 @@ mod tests {
         assert_eq!(rounds[0][5..8], [(0, 200, causal), (200, 200, causal), (400, 112, causal)]);
         assert_eq!(rounds[0][8..10], [(0, 128, causal), (0, 32, causal)]);
         assert_eq!(rounds[0][10..], [(1000, 32, Attention::Bidirectional), (1000, 1, causal)]);
+    }
+
+    #[test]
+    fn operations_are_counted() {
+        // One layer: query, key, value and output weights of 1 x 2, three feed-forward ones of 1 x 1; 100 tokens.
+        let config = notebook(100).config;
+        assert_eq!(
+            operations(&config, Work::CausalToken { stream: 9 }),
+            2.0 * (8 + 3 + 100 + 2 * 10 * 2) as f64
+        );
+        let step = Work::Step { rows: 4, stream: 9 };
+        assert_eq!(operations(&config, step), 2.0 * 4.0 * (8 + 3 + 100 + 2 * 13 * 2) as f64);
+        assert_eq!(operations(&config, Work::Prefill(5)), 2.0 * 5.0 * 6.0);
     }
 
     #[test]

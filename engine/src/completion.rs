@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::pace::{Estimate, SIZES};
 
 /// Why a completion ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +38,7 @@ pub struct Completion {
 }
 
 /// Work done for one completion, in the model's units.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
     /// Tokens of text.
     pub tokens: usize,
@@ -50,6 +52,13 @@ pub struct Counts {
     pub blocks: usize,
     /// Rows of the last block drafted, 0 when there was none.
     pub block: usize,
+    /// What rounds of each size cost and yield here, as far as known: what [`crate::Mode::Auto`] chooses by.
+    #[serde(serialize_with = "known", skip_deserializing)]
+    pub pace: [Option<Estimate>; SIZES],
+}
+
+fn known<S: Serializer>(pace: &[Option<Estimate>], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(pace.iter().flatten())
 }
 
 /// Wall time per stage.

@@ -88,6 +88,7 @@ impl Infill for Local {
                 forwards: filled.forwards,
                 blocks: filled.blocks,
                 block: filled.block,
+                pace: self.pace.estimates(),
             },
             timings: Timings { tokenize, prefill, denoise, ..Timings::default() },
         })

@@ -1,9 +1,13 @@
 //! What a forward pass costs here and what a drafted block yields, learned from the passes themselves: the ground on
 //! which [`crate::Mode::Auto`] chooses the rows of its next round.
 //!
-//! No calibration run: the first rounds of a process try what is unknown, and every pass refines the estimate.
+//! No calibration run and no file of its results: what a round yields depends on the code at hand, and what it costs on the
+//! length of the stream, on what else runs and on how warm the processor is. The first rounds of a process try what is
+//! unknown, which costs a few of them, and every pass refines the estimate. Where a block is dear the choice ends in causal steps.
 
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 /// Rows a round may have: one is a causal step, more are a drafted and verified block.
 const CHOICES: [usize; 4] = [1, 8, 16, 32];
@@ -11,6 +15,20 @@ const CHOICES: [usize; 4] = [1, 8, 16, 32];
 const EXPECTED: [f32; 4] = [1.0, 2.6, 3.2, 3.4];
 /// Weight of a new observation.
 const GAIN: f32 = 0.1;
+
+/// Sizes of rounds that are told apart.
+pub(crate) const SIZES: usize = CHOICES.len();
+
+/// What is known of rounds of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Rows of the round; one is a causal step.
+    pub rows: usize,
+    /// Milliseconds that it takes, draft and verification together.
+    pub round_ms: f32,
+    /// Tokens that it yields.
+    pub tokens: f32,
+}
 
 /// Estimates for one model on one device.
 #[derive(Debug, Clone)]
@@ -43,6 +61,14 @@ impl Pace {
         let seconds = self.seconds[i].get_or_insert(took);
         *seconds += GAIN * (took - *seconds);
         self.tokens[i] += GAIN * (tokens as f32 - self.tokens[i]);
+    }
+
+    /// What is known of each size that was tried.
+    pub(crate) fn estimates(&self) -> [Option<Estimate>; SIZES] {
+        std::array::from_fn(|i| {
+            let round_ms = 1e3 * self.seconds[i]?;
+            Some(Estimate { rows: CHOICES[i], round_ms, tokens: self.tokens[i] })
+        })
     }
 
     fn rate(&self, i: usize) -> f32 {
@@ -97,5 +123,7 @@ mod tests {
         // 8 rows took twenty times a single one: 32 rows can only be worse.
         pace.record(8, Duration::from_millis(200), 3);
         assert_eq!(pace.rows(32), 1);
+        let tried: Vec<_> = pace.estimates().into_iter().flatten().map(|e| (e.rows, e.round_ms)).collect();
+        assert_eq!(tried, [(1, 10.0), (8, 200.0)]);
     }
 }

@@ -25,6 +25,7 @@ pub mod settings;
 pub mod state;
 
 mod client;
+mod courtesy;
 mod engine_status;
 mod frames;
 mod handlers;

@@ -66,6 +66,9 @@ struct Row {
     /// Rows a second at the median, where that says something.
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens_per_second: Option<f64>,
+    /// Operations of its matrix products a second, as a share of the most that the processor multiplies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share_of_ceiling: Option<f64>,
     rounds: usize,
 }
 
@@ -75,6 +78,9 @@ struct Bench {
     model: String,
     device: String,
     load_ms: f64,
+    /// Thousands of millions of operations a second that the processor's multiply instructions make at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ceiling_gops: Option<f64>,
     rows: Vec<Row>,
     /// Memory of the process at its largest, where the system tells.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,9 +105,11 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     // Of the product alone: the measurements below load the model a second time.
     let peak_memory_mb = peak_memory_mb();
     drop(ready);
-    let Report { model, device, samples } = cinnabar_engine::bench::run(&options, args.rounds)?;
-    rows.splice(0..0, samples.iter().map(row));
-    let bench = Bench { version: env!("CARGO_PKG_VERSION"), model, device, load_ms, rows, peak_memory_mb };
+    let Report { model, device, samples, ceiling } = cinnabar_engine::bench::run(&options, args.rounds)?;
+    rows.splice(0..0, samples.iter().map(|samples| row(samples, ceiling)));
+    let version = env!("CARGO_PKG_VERSION");
+    let ceiling_gops = ceiling.map(|ceiling| (ceiling / 1e9).round());
+    let bench = Bench { version, model, device, load_ms, ceiling_gops, rows, peak_memory_mb };
     let text = if args.json { format!("{}\n", serde_json::to_string(&bench)?) } else { table(&bench)? };
     Ok(terminal::print(&text)?)
 }
@@ -156,13 +164,15 @@ fn keystrokes(
     Ok(summary(format!("warm keystroke, {name} (at most {max_tokens} tokens)"), &times, None))
 }
 
-fn row(samples: &Samples) -> Row {
+fn row(samples: &Samples, ceiling: Option<f64>) -> Row {
     let (what, tokens) = match samples.work {
         Work::Prefill(rows) => (format!("prefill of {rows} rows"), Some(rows)),
         Work::Step { rows, stream } => (format!("step of {rows} rows after {stream} tokens"), None),
         Work::CausalToken { stream } => (format!("causal token after {stream} tokens"), Some(1)),
     };
-    summary(what, &samples.times, tokens)
+    let row = summary(what, &samples.times, tokens);
+    let share = |ceiling| samples.operations / (row.median_ms * 1e-3) / ceiling;
+    Row { share_of_ceiling: ceiling.map(|ceiling| (100.0 * share(ceiling)).round() / 100.0), ..row }
 }
 
 /// Nearest rank: the smallest of the ascending times that at least so many percent of them do not exceed.
@@ -175,7 +185,8 @@ fn summary(what: String, times: &[Duration], tokens: Option<usize>) -> Row {
     let rank = |percent| rank(times, percent).map_or(0.0, ms);
     let median_ms = rank(50);
     let tokens_per_second = tokens.map(|n| (n as f64 / median_ms * 1e3).round());
-    Row { what, median_ms, p95_ms: rank(95), tokens_per_second, rounds: times.len() }
+    let (p95_ms, rounds) = (rank(95), times.len());
+    Row { what, median_ms, p95_ms, tokens_per_second, share_of_ceiling: None, rounds }
 }
 
 fn table(bench: &Bench) -> Result<String, std::fmt::Error> {
@@ -187,10 +198,25 @@ fn table(bench: &Bench) -> Result<String, std::fmt::Error> {
     )?;
     writeln!(text)?;
     let width = bench.rows.iter().map(|r| r.what.len()).max().unwrap_or(0);
-    writeln!(text, "{:width$}  {:>10}  {:>10}  {:>10}", "", "median ms", "p95 ms", "tokens/s")?;
+    writeln!(
+        text,
+        "{:width$}  {:>10}  {:>10}  {:>8}  {:>10}",
+        "", "median ms", "p95 ms", "ceiling", "tokens/s"
+    )?;
     for row in &bench.rows {
-        let rate = row.tokens_per_second.map_or(String::new(), |r| format!("  {r:>10.0}"));
-        writeln!(text, "{:width$}  {:>10.2}  {:>10.2}{rate}", row.what, row.median_ms, row.p95_ms)?;
+        let share = row.share_of_ceiling.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share));
+        let rate = row.tokens_per_second.map_or(String::new(), |rate| format!("{rate:.0}"));
+        let line = format!(
+            "{:width$}  {:>10.2}  {:>10.2}  {share:>8}  {rate:>10}",
+            row.what, row.median_ms, row.p95_ms
+        );
+        writeln!(text, "{}", line.trim_end())?;
+    }
+    if let Some(gops) = bench.ceiling_gops {
+        writeln!(
+            text,
+            "\nceiling: {gops:.0} GOP/s, the processor's multiply instructions on registers alone"
+        )?;
     }
     if let Some(memory) = bench.peak_memory_mb {
         writeln!(text, "\nlargest resident memory: {memory:.0} MB, mapped weights included")?;
@@ -233,8 +259,12 @@ mod tests {
             model: "tiny".into(),
             device: "cpu (portable)".into(),
             load_ms: 12.0,
+            ceiling_gops: Some(400.0),
             rows: vec![
-                summary("prefill of 512 rows".into(), &times([500]), Some(512)),
+                Row {
+                    share_of_ceiling: Some(0.653),
+                    ..summary("prefill of 512 rows".into(), &times([500]), Some(512))
+                },
                 summary("step".into(), &times([20, 30]), None),
             ],
             peak_memory_mb: Some(300.0),
@@ -242,9 +272,11 @@ mod tests {
         insta::assert_snapshot!(table(&bench).unwrap(), @r"
         cinnabar 1.2.3: tiny on cpu (portable), loaded in 12 ms
 
-                              median ms      p95 ms    tokens/s
-        prefill of 512 rows      500.00      500.00        1024
+                              median ms      p95 ms   ceiling    tokens/s
+        prefill of 512 rows      500.00      500.00      65 %        1024
         step                      20.00       30.00
+
+        ceiling: 400 GOP/s, the processor's multiply instructions on registers alone
 
         largest resident memory: 300 MB, mapped weights included
         ");

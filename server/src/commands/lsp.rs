@@ -6,7 +6,7 @@ use cinnabar_engine::{EngineError, Load, LoadOptions};
 
 use crate::cli::Global;
 use crate::settings::{Overrides, Settings};
-use crate::{lsp, model_path};
+use crate::{courtesy, lsp, model_path};
 
 /// Serves one editor until it says `exit`, closes the connection or dies.
 #[derive(Debug, Default, clap::Args)]
@@ -32,6 +32,8 @@ pub(crate) fn run(_args: &Args, global: &Global) -> ExitCode {
 fn load(settings: &Settings) -> Load {
     let Settings { model, device, threads, .. } = settings.clone();
     Box::new(move || {
+        // On the engine's thread, which starts those of the kernels.
+        courtesy::give_way();
         let model = model_path::find(model.as_deref()).map_err(|e| EngineError::NotRunning(e.to_string()))?;
         cinnabar_engine::load(&LoadOptions { model, device, threads, ..LoadOptions::default() })
     })
