@@ -289,11 +289,14 @@ impl Shared<'_> {
 vectorised! {
     /// Rounds values to whole numbers of at most `largest`; what these are multiplied with.
     pub(crate) fn round(values: &[f32], largest: f32, quants: &mut [i16]) -> f32 {
-        let mut magnitude = 0.0f32;
+        let mut magnitudes = [0.0f32; TILE];
         let (parts, _) = values.as_chunks::<TILE>();
         for part in parts {
-            magnitude = math::max(&part.map(f32::abs)).max(magnitude);
+            for (magnitude, x) in magnitudes.iter_mut().zip(part) {
+                *magnitude = if x.abs() > *magnitude { x.abs() } else { *magnitude };
+            }
         }
+        let magnitude = math::max(&magnitudes);
         // Smaller ones are zero: their steps would overflow.
         let steps = if magnitude > 1e-30 { largest / magnitude } else { 0.0 };
         for (quant, x) in quants.iter_mut().zip(values) {
