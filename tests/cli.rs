@@ -279,6 +279,13 @@ fn references_score_full_marks() {
     let report = run(&["eval", set, "--reference", "--model", "nowhere.gguf", "--json"]).json();
     let all = report["scores"].as_array().unwrap().last().unwrap();
     assert_eq!((&all["cases"], &all["exact"]["hits"]), (&60.into(), &60.into()), "{all}");
+    let report = run(&["eval", set, "--reference", "--language", "go,rust", "--json"]).json();
+    let cases = report["cases"].as_array().unwrap();
+    assert!(
+        (1..60).contains(&cases.len())
+            && cases.iter().all(|c| c["language"] == "go" || c["language"] == "rust")
+    );
+    run(&["eval", set, "--reference", "--language", "cobol"]).refused("no case is in cobol");
 }
 
 /// The tests of a benchmark decide, and run only where that was allowed.

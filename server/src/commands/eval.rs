@@ -36,6 +36,7 @@ Examples:
   cinnabar eval tests/data/cursors.jsonl.gz
   cinnabar eval HumanEval-SingleLineInfilling.jsonl.gz --limit 250 --sample 1 --results single-line.jsonl
   cinnabar eval HumanEval-SingleLineInfilling.jsonl.gz --reference --allow-execution
+  cinnabar eval safim/control.jsonl.gz --language python --allow-execution
   cinnabar eval tests/data/cursors.jsonl.gz --mode causal,verified,parallel --json > report.json
   cinnabar eval compare before.jsonl after.jsonl
 A run that was interrupted goes on where it stopped when it is given the same --results.")]
@@ -53,6 +54,10 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     decoding: DecodingArgs,
+
+    /// Cases in these languages only, as the set names them; several are separated by commas.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    language: Vec<String>,
 
     /// Cases at most, spread evenly over the set.
     #[arg(long, value_name = "N")]
@@ -124,7 +129,11 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
 
 fn score(args: &Args, global: &Global) -> anyhow::Result<()> {
     let set = args.set.as_deref().expect("because clap asks for a set where there is no subcommand");
-    let cases = cases::read(set).map_err(|error| BadInput(format!("{error:#}")))?;
+    let mut cases = cases::read(set).map_err(|error| BadInput(format!("{error:#}")))?;
+    cases.retain(|case| args.language.is_empty() || args.language.contains(&case.language));
+    if cases.is_empty() {
+        return Err(BadInput(format!("no case is in {}", args.language.join(" or "))).into());
+    }
     let cases = select::select(cases, args.limit, args.sample);
     let template = args.decoding.apply(ModeName::Auto, Request::new(DocumentId(0), Prompt::default()));
     template.validate()?;
@@ -160,7 +169,9 @@ fn score(args: &Args, global: &Global) -> anyhow::Result<()> {
     let pairs = compare::within(&outcomes);
     let text = match args.json {
         true => {
-            let report = json!({"run": head, "scores": groups, "pairs": pairs, "cases": outcomes});
+            let version = results::VERSION;
+            let report =
+                json!({"version": version, "run": head, "scores": groups, "pairs": pairs, "cases": outcomes});
             format!("{report}\n")
         }
         false => {
@@ -255,8 +266,11 @@ fn compare_runs(a: &Path, b: &Path, as_json: bool) -> anyhow::Result<()> {
 /// A run in a line.
 fn about(path: &Path, head: &Head) -> String {
     let Head { model, model_checksum, device, max_tokens, block, threshold, .. } = head;
-    format!(
-        "{}: {model} ({model_checksum}), {device}, at most {max_tokens} tokens, block {block}, threshold {threshold}",
-        path.display()
-    )
+    let who = match device.as_str() {
+        "" => "what stood in the gaps".to_string(),
+        _ => format!(
+            "{device} ({model}, {model_checksum}), at most {max_tokens} tokens, block {block}, threshold {threshold}"
+        ),
+    };
+    format!("{}: {who}", path.display())
 }
