@@ -49,6 +49,17 @@ pub(crate) fn in_string(text: &str) -> bool {
     open
 }
 
+/// Where a quote stands in a text without a backslash before it.
+fn unescaped(text: &str, quote: char) -> Vec<usize> {
+    let mut escaped = false;
+    let stands = |&(_, c): &(usize, char)| {
+        let stands = c == quote && !escaped;
+        escaped = c == '\\' && !escaped;
+        stands
+    };
+    text.char_indices().filter(stands).map(|(at, _)| at).collect()
+}
+
 /// Whether a text is closing brackets, quotes and separators alone.
 pub(crate) fn only_closing(text: &str) -> bool {
     let text = text.trim();
@@ -57,8 +68,16 @@ pub(crate) fn only_closing(text: &str) -> bool {
         && text.contains([')', ']', '}', '"', '\'', '`'])
 }
 
-/// Whether a text closes, in this order, the brackets of `closers`, which stand behind it.
+/// Whether a text closes, in this order, the brackets of `closers`, which stand behind it. If they begin with a quote, it
+/// is the string that the text starts in.
 pub(crate) fn closes(text: &str, closers: &str) -> bool {
+    if let Some(quote @ ('"' | '\'' | '`')) = closers.chars().next() {
+        // One quote closes the string; all others come in pairs.
+        let quotes = unescaped(text, quote);
+        let Some(&first) = quotes.first().filter(|_| quotes.len() % 2 == 1) else { return false };
+        let (text, closers) = (&text[first + 1..], &closers[1..]);
+        return closers.trim().is_empty() || closes(text, closers);
+    }
     let wanted: String = closers.chars().filter(|c| matches!(c, ')' | ']' | '}')).collect();
     !wanted.is_empty() && balance(text).closing.starts_with(&wanted)
 }
@@ -94,5 +113,8 @@ mod tests {
         assert!(closes("a) -> u8 {", ")"));
         assert!(!closes("f(a)", ")"));
         assert!(!closes("a]", ")"));
+        assert!(closes("a\" + b", "\"") && closes("a', b)", "')"));
+        assert!(!closes("a", "\"") && !closes("a \\\" b", "\"") && !closes("\"a\"", "\""));
+        assert!(!closes("a', b", "')"));
     }
 }

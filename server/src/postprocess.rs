@@ -13,6 +13,7 @@ use crate::suggestion::{Reason, Suggestion};
 use crate::syntax::Syntax;
 
 mod fit;
+mod indentation;
 
 /// The suggestion for a site, or why there is none.
 pub(crate) fn suggest(
@@ -31,6 +32,7 @@ pub(crate) fn suggest(
     if text.trim().is_empty() {
         return Err(Reason::Blank);
     }
+    let text = &indentation::as_in_buffer(text, site);
     let text = without_repetition(text, site);
     if text.trim().is_empty() {
         return Err(Reason::Repeats);

@@ -101,7 +101,8 @@ where
             }
             let id = request.id().cloned();
             match begin(service, request).await {
-                Begun::Done(response) => reply(client, response),
+                // The router is silent about methods that it may ignore, but not if they are requests.
+                Begun::Done(response) => reply(client, response.or_else(|| id.map(no_such_method))),
                 Begun::Panicked => reply(client, id.map(internal_error)),
                 Begun::Waits(answer) => {
                     waiting.spawn(async move { answer.await.ok().flatten() });
@@ -186,6 +187,10 @@ fn reply(client: &Client, response: Option<Response>) {
     if let Some(response) = response {
         client.send(Outgoing::Response(response));
     }
+}
+
+fn no_such_method(id: Id) -> Response {
+    Response::from_error(id, Error::method_not_found())
 }
 
 fn internal_error(id: Id) -> Response {

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{Editor, URI, item, nothing};
 
 #[tokio::test]
-async fn each_encoding_is_agreed_on_and_used() {
+async fn rule_1_each_encoding_is_agreed_on_and_used() {
     for (offered, agreed, column, end) in [
         (json!(["utf-8", "utf-16", "utf-32"]), "utf-8", 7, 11),
         (json!(["utf-16"]), "utf-16", 4, 6),
@@ -32,7 +32,7 @@ async fn each_encoding_is_agreed_on_and_used() {
 }
 
 #[tokio::test]
-async fn edits_are_applied_in_the_order_in_which_they_are_sent() {
+async fn rule_1_edits_are_applied_in_the_order_in_which_they_are_sent() {
     let mut editor = Editor::with("").await;
     for n in 0..200 {
         editor.edit(n + 2, (0, n as u32), (0, n as u32), &(n % 10).to_string()).await;
@@ -61,7 +61,7 @@ async fn an_unknown_document_is_nothing_and_changes_of_it_are_ignored() {
 }
 
 #[tokio::test]
-async fn a_position_out_of_range_is_clamped() {
+async fn rule_1_a_position_out_of_range_is_clamped() {
     let mut editor = Editor::with("ab\ncd").await;
     assert_eq!(editor.inline(99, 99, "e").await, item(1, 2, "e"));
     assert_eq!(editor.inline(0, u32::MAX, "e").await, item(0, 2, "e"));
@@ -97,7 +97,7 @@ async fn saving_brings_a_lost_mirror_back() {
 }
 
 #[tokio::test]
-async fn a_large_file_and_a_long_line() {
+async fn rule_10_a_large_file_and_a_long_line() {
     let line = "x".repeat(1_000_000);
     let text = format!("{line}\n{}{line}", "let a = 1;\n".repeat(400_000));
     let mut editor = Editor::with(&text).await;

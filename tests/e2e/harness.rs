@@ -194,6 +194,17 @@ impl Editor {
         (message["id"].take(), message["params"].take())
     }
 
+    /// Waits until every request has an answer, errors included, and forgets whatever else the server said.
+    pub async fn all_answered(&mut self) {
+        while !self.unanswered.is_empty() {
+            let answer =
+                self.receive(|message| message.get("method").is_none() && !message["id"].is_null()).await;
+            assert_ne!(answer["error"]["code"], -32603, "a handler panicked: {answer}");
+            self.unanswered.remove(&answer["id"].as_i64().unwrap());
+        }
+        self.unread.clear();
+    }
+
     /// The first message, come or to come, that is as wanted. The others stay.
     pub async fn receive(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut looked_at = 0;

@@ -92,8 +92,10 @@ async fn what_is_json_and_no_message_is_refused() {
         assert_eq!(error["error"]["code"], -32600);
     }
     editor.send(json!({ "jsonrpc": "2.0", "id": 99, "result": "to nothing that was asked" })).await;
-    let id = editor.ask("no/such/method", json!({})).await;
-    assert_eq!(editor.error(id).await, -32601);
+    for method in ["no/such/method", "$/noSuchMethod"] {
+        let id = editor.ask(method, json!({})).await;
+        assert_eq!(editor.error(id).await, -32601, "{method}");
+    }
     editor.tell("$/noSuchNotification", json!({})).await;
     for params in
         [json!({}), json!({ "textDocument": { "uri": "no uri" }, "position": { "line": 0, "character": 0 } })]

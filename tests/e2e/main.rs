@@ -1,5 +1,16 @@
 //! The language server from end to end, in one process: a client over pipes in memory, the real server, the real
 //! engine thread, and on it a script in place of the model. Nothing here waits for time to pass.
+//!
+//! What the server must get right has numbers, and tests are named after them: `cargo test -p cinnabar-server rule_4`.
+//!  1. The mirror is exact in every encoding, and no position is too much for it.
+//!  2. The newest request wins; whoever loses is answered at once and frees the engine within a step.
+//!  3. What was computed for an older text is never shown as if it were for this one; if its beginning was typed, its rest is.
+//!  4. Typing through a suggestion costs no work and changes nothing on the screen.
+//!  5. Nothing is suggested that stands there already, and nothing else is cut (more: `server/src/postprocess/tests.rs`).
+//!  6. Indentation and line breaks are the buffer's.
+//!  7. Several lines end with their block and bring no error; inside a line there is one.
+//!  8. Nothing rather than junk, and every empty answer has its reason.
+//! 10. Large files, long lines, broken text and a broken engine are survived.
 
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "modules of a test are not a library")]
 
@@ -9,6 +20,7 @@ mod stage;
 mod counts;
 mod documents;
 mod engine;
+mod fuzz;
 mod lifecycle;
 mod scheduling;
 mod secrets;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{Editor, INLINE, URI, item, nothing};
 
 #[tokio::test]
-async fn a_newer_request_answers_the_older_one_at_once() {
+async fn rule_2_a_newer_request_answers_the_older_one_at_once() {
     let mut editor = Editor::with("ab").await;
     let old = editor.ask_inline(0, 1).await;
     let busy = editor.stage.call().await;
@@ -20,7 +20,7 @@ async fn a_newer_request_answers_the_older_one_at_once() {
 }
 
 #[tokio::test]
-async fn of_many_requests_only_the_first_and_the_last_reach_the_engine() {
+async fn rule_2_of_many_requests_only_the_first_and_the_last_reach_the_engine() {
     let mut editor = Editor::with("ab").await;
     let first = editor.ask_inline(0, 2).await;
     let busy = editor.stage.call().await;
@@ -39,7 +39,7 @@ async fn of_many_requests_only_the_first_and_the_last_reach_the_engine() {
 }
 
 #[tokio::test]
-async fn a_busy_engine_delays_neither_cancellations_nor_edits() {
+async fn rule_2_a_busy_engine_delays_neither_cancellations_nor_edits() {
     let mut editor = Editor::with("").await;
     let uris: Vec<String> = (0..8).map(|n| format!("file:///project/{n}.py")).collect();
     let mut ids = Vec::new();
@@ -68,7 +68,7 @@ async fn a_busy_engine_delays_neither_cancellations_nor_edits() {
 }
 
 #[tokio::test]
-async fn cancelling_stops_the_engine() {
+async fn rule_2_cancelling_stops_the_engine() {
     let mut editor = Editor::with("a").await;
     let id = editor.ask_inline(0, 1).await;
     let call = editor.stage.call().await;
@@ -83,7 +83,7 @@ async fn cancelling_stops_the_engine() {
 }
 
 #[tokio::test]
-async fn an_answer_that_the_user_is_typing_is_still_right() {
+async fn rule_3_an_answer_that_the_user_is_typing_is_still_right() {
     let mut editor = Editor::with("x = \n").await;
     let id = editor.ask_inline(0, 4).await;
     let call = editor.stage.call().await;
@@ -96,7 +96,7 @@ async fn an_answer_that_the_user_is_typing_is_still_right() {
 }
 
 #[tokio::test]
-async fn an_answer_that_the_user_contradicts_is_not_shown() {
+async fn rule_3_an_answer_that_the_user_contradicts_is_not_shown() {
     let mut editor = Editor::with("x = \n").await;
     let id = editor.ask_inline(0, 4).await;
     let call = editor.stage.call().await;
@@ -112,7 +112,7 @@ async fn an_answer_that_the_user_contradicts_is_not_shown() {
 }
 
 #[tokio::test]
-async fn typing_through_a_suggestion_costs_no_work() {
+async fn rule_4_typing_through_a_suggestion_costs_no_work() {
     let mut editor = Editor::with("x = \n").await;
     assert_eq!(editor.inline(0, 4, "foo(a)").await, item(0, 4, "foo(a)"));
     for (n, typed) in ["f", "o", "o", "("].into_iter().enumerate() {

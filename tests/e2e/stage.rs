@@ -58,6 +58,17 @@ impl Stage {
         call.expect("the engine lives")
     }
 
+    /// The next request that the engine runs, whenever it comes; `None` when the engine is gone. A model that is loaded
+    /// again meanwhile loads.
+    pub async fn any_call(&mut self) -> Option<Call> {
+        loop {
+            tokio::select! {
+                Some(loading) = self.loads.recv() => loading.succeed(),
+                call = self.calls.recv() => return call,
+            }
+        }
+    }
+
     /// The next prompt that the engine prepares for.
     pub async fn prepared(&mut self) -> Prompt {
         self.prepared.recv().await.expect("the engine lives")

@@ -18,7 +18,7 @@ async fn ghost_text_at_the_cursor() {
 }
 
 #[tokio::test]
-async fn one_line_inside_a_line_without_what_is_there_already() {
+async fn rule_5_one_line_inside_a_line_without_what_is_there_already() {
     let mut editor = Editor::with("foo(, b)\n").await;
     let id = editor.ask_inline(0, 4).await;
     let request = editor.stage.answer("a, b)\nbar()").await;
@@ -28,14 +28,14 @@ async fn one_line_inside_a_line_without_what_is_there_already() {
 }
 
 #[tokio::test]
-async fn an_auto_closed_bracket_is_replaced() {
+async fn rule_5_an_auto_closed_bracket_is_replaced() {
     let mut editor = Editor::with("fn f()\n").await;
     assert_eq!(editor.inline(0, 5, "a: u8) -> u8 {").await, item_over((0, 5), (0, 6), "a: u8) -> u8 {"));
     editor.leave().await;
 }
 
 #[tokio::test]
-async fn the_buffers_line_breaks() {
+async fn rule_6_the_buffers_line_breaks() {
     let mut editor = Editor::with("fn f() {\r\n\r\n}\r\n").await;
     let id = editor.ask_inline(1, 0).await;
     let request = editor.stage.answer("    a();\n    b();\n").await;
@@ -46,7 +46,14 @@ async fn the_buffers_line_breaks() {
 }
 
 #[tokio::test]
-async fn several_lines_end_with_the_block_and_add_no_error() {
+async fn rule_6_the_buffers_indentation() {
+    let mut editor = Editor::with("fn f() {\n\tif a {\n\t}\n}\n").await;
+    assert_eq!(editor.inline(1, 7, "\n        b();\n    }").await, item(1, 7, "\n\t\tb();"));
+    editor.leave().await;
+}
+
+#[tokio::test]
+async fn rule_7_several_lines_end_with_the_block_and_add_no_error() {
     let mut editor = Editor::with("fn f() {\n").await;
     let answer = "\n    a();\n}\n\nfn g() {\n    b();\n}";
     assert_eq!(editor.inline(0, 8, answer).await, item(0, 8, "\n    a();\n}"));
@@ -58,7 +65,7 @@ async fn several_lines_end_with_the_block_and_add_no_error() {
 }
 
 #[tokio::test]
-async fn blanks_and_repetitions_are_nothing() {
+async fn rule_8_blanks_and_repetitions_are_nothing() {
     let mut editor = Editor::with("{\n\n}\n").await;
     for text in ["", " \n\t", "\n}\n", "}"] {
         assert_eq!(editor.inline(1, 0, text).await, nothing(), "{text:?}");
@@ -107,7 +114,7 @@ async fn what_is_selected_in_the_menu_is_gone_on_from() {
 }
 
 #[tokio::test]
-async fn what_the_model_is_unsure_of_is_shown_as_far_as_the_user_wants() {
+async fn rule_8_what_the_model_is_unsure_of_is_shown_as_far_as_the_user_wants() {
     for (least, shown) in [(json!(0.5), false), (json!(null), true)] {
         let mut editor = Editor::start();
         editor.initialize(json!({ "initializationOptions": { "minProbability": least } })).await;

@@ -69,9 +69,13 @@ fn what_the_editor_closed_is_replaced_by_what_goes_on_behind_it() {
         ("fn f($0)", "a: u8) -> u8 {", "fn f(‹a: u8) -> u8 {›"),
         ("foo(bar[$0])", "0], 1);", "foo(bar[‹0], 1);›"),
         ("foo(bar[$0])", "0]).baz()", "foo(bar[‹0]).baz()›"),
+        ("print(\"$0\")", "hello\", end)", "print(\"‹hello\", end)›"),
+        ("x = '$0'", "a' + b", "x = '‹a' + b›"),
         // What the user wrote is not replaced.
         ("fn f($0) -> u8 {", "a: u8", "fn f(‹a: u8›) -> u8 {"),
         ("foo($0)", "a", "foo(‹a›)"),
+        ("x = \"$0\"", "it's", "x = \"‹it's›\""),
+        ("x = \"$0\"", "a \\\"b\\\" c", "x = \"‹a \\\"b\\\" c›\""),
     ]);
 }
 
