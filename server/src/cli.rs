@@ -7,7 +7,7 @@ use anyhow::Context;
 use cinnabar_engine::{Device, EngineError, LoadOptions};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{bench, complete, completions, eval, lsp, model, stats};
+use crate::commands::{bench, complete, completions, eval, lsp, model, settings, stats};
 use crate::{logging, model_path, version};
 
 /// Exit code of a command that did what it was asked, an empty completion included.
@@ -89,6 +89,20 @@ impl Global {
             ..LoadOptions::default()
         })
     }
+
+    /// What is given as settings on the command line. clap reads two of them from the environment as well, which is a
+    /// layer of its own.
+    pub(crate) fn settings(&self) -> serde_json::Map<String, serde_json::Value> {
+        let from_environment = |name, value: &str| std::env::var(name).is_ok_and(|found| found == value);
+        let model = self.model.as_ref().map(|path| path.display().to_string());
+        let device = self.device.map(|device| device.to_string());
+        let given = [
+            ("model", model.filter(|path| !from_environment("CINNABAR_MODEL", path)).map(Into::into)),
+            ("device", device.filter(|name| !from_environment("CINNABAR_DEVICE", name)).map(Into::into)),
+            ("threads", self.threads.map(Into::into)),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -103,6 +117,8 @@ enum Command {
     Bench(bench::Args),
     /// Score the model on a fill-in-the-middle benchmark.
     Eval(eval::Args),
+    /// Show the settings, and where each comes from.
+    Settings(settings::Args),
     /// Show what became of suggestions, counted on this machine.
     Stats(stats::Args),
     /// Print the completion script of a shell.
@@ -149,6 +165,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Model(args)) => model::run(&args, &global)?,
         Some(Command::Bench(args)) => bench::run(&args, &global)?,
         Some(Command::Eval(args)) => eval::run(&args, &global)?,
+        Some(Command::Settings(args)) => settings::run(&args, &global)?,
         Some(Command::Stats(args)) => stats::run(&args)?,
         Some(Command::Completions(args)) => completions::run(&args)?,
         None => {

@@ -3,7 +3,7 @@
 //! tower-lsp's own client is asynchronous and bounded, so a handler that tells the user something would have to
 //! await, and messages are handled in order only up to the first await.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,6 +34,8 @@ struct Shared {
     outbox: UnboundedSender<Outgoing>,
     waiting: Mutex<HashMap<i64, OnReply>>,
     n_requests: AtomicI64,
+    /// What the user was told. Bounded by the kinds of problems that there are.
+    told: Mutex<HashSet<String>>,
 }
 
 impl Client {
@@ -41,7 +43,15 @@ impl Client {
     pub(crate) fn new() -> (Self, UnboundedReceiver<Outgoing>) {
         let (outbox, sent) = mpsc::unbounded_channel();
         let waiting = Mutex::new(HashMap::new());
-        (Client(Arc::new(Shared { outbox, waiting, n_requests: AtomicI64::new(0) })), sent)
+        (
+            Client(Arc::new(Shared {
+                outbox,
+                waiting,
+                n_requests: AtomicI64::new(0),
+                told: Mutex::default(),
+            })),
+            sent,
+        )
     }
 
     /// Sends a notification.
@@ -63,8 +73,12 @@ impl Client {
         self.send(Outgoing::Request(Request::build(R::METHOD).params(params).id(id).finish()));
     }
 
-    /// Shows the user a message.
+    /// Shows the user a message, the first time only: who was told of a problem is not told again.
     pub(crate) fn show(&self, typ: MessageType, message: String) {
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.insert(message.clone()) {
+            return;
+        }
         self.notify::<ShowMessage>(ShowMessageParams { typ, message });
     }
 

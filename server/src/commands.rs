@@ -7,6 +7,7 @@ pub(crate) mod decoding;
 pub(crate) mod eval;
 pub(crate) mod lsp;
 pub(crate) mod model;
+pub(crate) mod settings;
 pub(crate) mod stats;
 
 use std::sync::mpsc;

@@ -3,6 +3,7 @@
 
 pub(crate) mod completion;
 pub(crate) mod did_change;
+pub(crate) mod did_change_configuration;
 pub(crate) mod did_close;
 pub(crate) mod did_open;
 pub(crate) mod did_partially_accept_completion;

@@ -4,7 +4,6 @@
 //! first await; the only thing awaited is the engine's answer.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,9 +18,9 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tower_lsp::jsonrpc::{Request, Response, Result};
 use tower_lsp::lsp_types::{
-    CompletionParams, CompletionResponse, DidChangeTextDocumentParams, DidCloseTextDocumentParams,
-    DidOpenTextDocumentParams, DidSaveTextDocumentParams, ExecuteCommandParams, InitializeParams,
-    InitializeResult, InitializedParams,
+    CompletionParams, CompletionResponse, DidChangeConfigurationParams, DidChangeTextDocumentParams,
+    DidCloseTextDocumentParams, DidOpenTextDocumentParams, DidSaveTextDocumentParams, ExecuteCommandParams,
+    InitializeParams, InitializeResult, InitializedParams,
 };
 use tower_lsp::{ExitedError, LanguageServer, LspService};
 use tower_service::Service;
@@ -34,17 +33,16 @@ use crate::protocol::{
     InlineCompletionList, InlineCompletionParams,
 };
 use crate::scheduler::{self, Answer, Asked, Submitted};
-use crate::settings::Overrides;
+use crate::settings::sources::Setup;
 use crate::state::{MakeLoad, State};
-use crate::stats::{self, tally::Tally};
 use crate::suggestion::Reason;
 use crate::transport::{self, Ended};
 
-/// Serves the editor on standard input and output, until it leaves. `overrides` win over the client's settings;
-/// `make_load` says what the engine loads with them.
+/// Serves the editor on standard input and output, until it leaves. `make_load`
+/// says what the engine loads, once the settings are known.
 ///
 /// Exit codes: 0 after `shutdown` and `exit`; 1 after `exit` alone, the end of input, or the editor's death.
-pub fn run(overrides: Overrides, make_load: MakeLoad) -> ExitCode {
+pub fn run(setup: Setup, make_load: MakeLoad) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -52,7 +50,7 @@ pub fn run(overrides: Overrides, make_load: MakeLoad) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut server = Server::new(overrides, stats::default_file(), make_load);
+    let mut server = Server::new(setup, make_load);
     let ended = runtime.block_on(server.serve(tokio::io::stdin(), tokio::io::stdout()));
     tracing::info!(?ended, "end");
     // The engine may be loading or in the middle of a step, standard input may be waiting for the editor: the
@@ -69,11 +67,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that has not spoken to anyone yet. What becomes of suggestions is counted in the file `counts`.
-    pub fn new(overrides: Overrides, counts: Option<PathBuf>, make_load: MakeLoad) -> Self {
+    /// A server that has not spoken to anyone yet.
+    pub fn new(setup: Setup, make_load: MakeLoad) -> Self {
         let (client, outbox) = Client::new();
-        let state = State::new(client, overrides, Tally::new(counts), make_load);
-        Server { state: Arc::new(state), outbox: Some(outbox) }
+        Server { state: Arc::new(State::new(client, setup, make_load)), outbox: Some(outbox) }
     }
 
     /// Serves a client until it leaves. A second call ends at once.
@@ -105,6 +102,8 @@ struct Peculiar {
     ghost_text: AtomicBool,
     /// The client shows progress.
     progress: AtomicBool,
+    /// The client can be asked for its settings.
+    settings: AtomicBool,
     /// The process whose end ends the server; 0 if there is none.
     parent: AtomicU32,
     /// `parent` is set.
@@ -121,6 +120,8 @@ impl Peculiar {
             .store(capabilities["textDocument"]["inlineCompletion"].is_object(), Ordering::Relaxed);
         let progress = capabilities["window"]["workDoneProgress"].as_bool();
         self.progress.store(progress.unwrap_or(false), Ordering::Relaxed);
+        let settings = capabilities["workspace"]["configuration"].as_bool();
+        self.settings.store(settings.unwrap_or(false), Ordering::Relaxed);
         let parent = params["processId"].as_u64().and_then(|id| u32::try_from(id).ok());
         self.parent.store(parent.unwrap_or(0), Ordering::Relaxed);
         self.initialized.notify_one();
@@ -222,11 +223,17 @@ impl LanguageServer for Methods {
     }
 
     async fn initialized(&self, _: InitializedParams) {
-        handlers::initialized::initialized(&self.state, self.peculiar.progress.load(Ordering::Relaxed));
+        let Peculiar { progress, settings, .. } = &*self.peculiar;
+        let [progress, settings] = [progress, settings].map(|flag| flag.load(Ordering::Relaxed));
+        handlers::initialized::initialized(&self.state, progress, settings);
     }
 
     async fn shutdown(&self) -> Result<()> {
         Ok(())
+    }
+
+    async fn did_change_configuration(&self, params: DidChangeConfigurationParams) {
+        handlers::did_change_configuration::did_change_configuration(&self.state, params);
     }
 
     async fn did_open(&self, params: DidOpenTextDocumentParams) {

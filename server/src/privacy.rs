@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -97,12 +97,15 @@ pub(crate) enum Excluded {
     Secret(String),
     /// An ignore file names it: that file and the rule.
     Ignored(PathBuf, String),
+    /// The settings name it: the rule.
+    Disabled(String),
 }
 
 impl fmt::Display for Excluded {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Excluded::Secret(rule) => write!(out, "may hold secrets ({rule})"),
+            Excluded::Disabled(rule) => write!(out, "the settings exclude it ({rule})"),
             Excluded::Ignored(file, rule) => write!(out, "{} excludes it ({rule})", file.display()),
         }
     }
@@ -114,6 +117,8 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Answers whether files may be read. Any thread may ask; ignore files are read anew when they may have changed.
 pub(crate) struct Privacy {
     secrets: Gitignore,
+    /// From the settings.
+    disabled: RwLock<Gitignore>,
     /// Folders of the workspace: above them no ignore file counts.
     roots: Vec<PathBuf>,
     /// Held for a look-up, or for reading a folder's ignore files.
@@ -137,7 +142,24 @@ impl Privacy {
             secrets.add_line(None, rule).expect("because a test reads each");
         }
         let secrets = secrets.build().expect("because a test reads all");
-        Privacy { secrets, roots, folders: Mutex::default(), fresh: FRESH }
+        Privacy {
+            secrets,
+            disabled: RwLock::new(Gitignore::empty()),
+            roots,
+            folders: Mutex::default(),
+            fresh: FRESH,
+        }
+    }
+
+    /// Excludes what the settings' patterns name, and no longer what earlier ones did.
+    pub(crate) fn disable(&self, globs: &[String]) {
+        let mut rules = GitignoreBuilder::new("");
+        for glob in globs {
+            // They were checked as settings.
+            let _ = rules.add_line(None, glob);
+        }
+        let rules = rules.build().unwrap_or_else(|_| Gitignore::empty());
+        *self.disabled.write().unwrap_or_else(PoisonError::into_inner) = rules;
     }
 
     /// Why a buffer is not completed, nor read into a prompt; `None` if it is.
@@ -145,7 +167,7 @@ impl Privacy {
         match uri.to_file_path() {
             Ok(path) => self.refuse_path(&path),
             // Not a file of this machine, or none yet; its name may tell nevertheless.
-            Err(()) => self.secret(Path::new(uri.path())),
+            Err(()) => self.secret(Path::new(uri.path())).or_else(|| self.disabled(Path::new(uri.path()))),
         }
     }
 
@@ -156,7 +178,8 @@ impl Privacy {
     }
 
     fn refuse_path(&self, path: &Path) -> Option<Excluded> {
-        let refuse = |path: &Path| self.secret(path).or_else(|| self.ignored(path));
+        let refuse =
+            |path: &Path| self.secret(path).or_else(|| self.disabled(path)).or_else(|| self.ignored(path));
         refuse(path).or_else(|| {
             // A harmless name may link to something else.
             let real = path.canonicalize().ok().filter(|real| real != path)?;
@@ -167,6 +190,13 @@ impl Privacy {
     fn secret(&self, path: &Path) -> Option<Excluded> {
         let found = self.secrets.matched_path_or_any_parents(below(path, Path::new("")), false);
         found.is_ignore().then(|| Excluded::Secret(found.inner().map_or("", |g| g.original()).to_owned()))
+    }
+
+    fn disabled(&self, path: &Path) -> Option<Excluded> {
+        let rules = self.disabled.read().unwrap_or_else(PoisonError::into_inner);
+        let root = self.root_of(path).unwrap_or(Path::new(""));
+        let found = rules.matched_path_or_any_parents(below(path, root), false);
+        found.is_ignore().then(|| Excluded::Disabled(found.inner().map_or("", |g| g.original()).to_owned()))
     }
 
     /// The nearest ignore file that says something of the file decides.

@@ -165,7 +165,7 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
         state.documents.edit(uri, |document| document.slot.leave(serial));
         Asked::Answered(log.end(answer))
     };
-    if let Some(reason) = agreed.refuse(uri) {
+    if let Some(reason) = agreed.refuse(uri, &snapshot.language) {
         return answered(log, Err(reason));
     }
     if let Some(suggestion) = rest {
@@ -186,7 +186,8 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
     log.asks_for(Class::asked(site.span));
     let prompt = prompt::prompt(&snapshot.text, &site, agreed.relative_path(uri));
     log.prompted();
-    let request = request(&agreed.settings, &snapshot, prompt, site.span);
+    let settings = agreed.settings();
+    let request = request(&settings, &snapshot, prompt, site.span);
     let key = state.answers().key(&request);
     let known = state.answers().find(key);
     let pending = |log| Pending { uri: uri.clone(), serial, asked_of: snapshot, selected, site, key, log };
@@ -194,7 +195,7 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
         log.answered_by("memory");
         return Asked::Answered(finish(state, pending(log), Ok(completion)));
     }
-    let deadline = Instant::now() + agreed.settings.deadline;
+    let deadline = Instant::now() + settings.deadline;
     let ticket = agreed.engine.submit(request);
     Asked::Submitted(Box::new(Submitted { ticket, put_out, deadline, pending: pending(log) }))
 }
@@ -221,7 +222,7 @@ pub(crate) fn prepare(state: &State, uri: &Url, offset: usize) {
         (document.slot.is_used() && !known).then(|| document.snapshot())
     });
     if let Some(snapshot) = snapshot.flatten()
-        && agreed.refuse(uri).is_none()
+        && agreed.refuse(uri, &snapshot.language).is_none()
     {
         let site = Site::at(&snapshot.text, offset);
         let prompt = prompt::prompt(&snapshot.text, &site, agreed.relative_path(uri));
@@ -261,7 +262,7 @@ pub(crate) fn finish(state: &State, pending: Pending, outcome: Result<Completion
         // The engine reads on: the next request finds what this one had no time for.
         prepare(state, &uri, site.offset);
     }
-    let min_probability = state.agreed().map_or(0.0, |agreed| agreed.settings.min_probability);
+    let min_probability = state.agreed().map_or(0.0, |agreed| agreed.settings().min_probability);
     log.end(outcome.and_then(|completion| {
         let (typed, snapshot) = left.ok_or(Reason::Closed)?;
         let typed = typed.ok_or(Reason::Superseded)?;

@@ -1,246 +1,215 @@
-//! `initializationOptions` to settings. A value that cannot be used is told once, and the default holds.
+//! Settings: what the server works with, and where each value comes from.
+//!
+//! Sources are layers, and later ones win: built-in, the user's file, the project's file, the environment,
+//! `initializationOptions`, `workspace/configuration`, the command line. Each gives values by the names of
+//! [`keys`], one definition from which come parsing, defaults, ranges, messages, the schema and the documentation.
+//! A value that cannot be used costs only itself: what the layers below say holds.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use cinnabar_engine::{Decoding, Device, Mode};
 use serde_json::{Map, Value};
 
-/// What the server works with. Every field has a value that can be used.
+use keys::{KEYS, Key};
+
+mod keys;
+pub(crate) mod schema;
+pub mod sources;
+
+/// What the server works with. Every field has a value that can be used; [`keys`] says what they mean.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// `model`: a model's path; without it the installed one is found.
+    /// A model's path; without it the installed one is found.
     pub model: Option<PathBuf>,
-    /// `device`: `auto`, `cpu`, `cuda`, `cuda:N` or `reference`.
+    /// Where the model runs.
     pub device: Device,
-    /// `threads` of the CPU engine; without it one per physical core.
+    /// Threads of the CPU engine; without it one per physical core.
     pub threads: Option<usize>,
-    /// `mode`: `auto`, `verified`, `parallel` or `causal`.
+    /// How a suggestion is denoised.
     pub mode: Mode,
-    /// `block`: rows denoised at once, 8, 16, 32 or 64; at most, in mode `auto`.
+    /// Rows denoised at once.
     pub block: usize,
-    /// `threshold` of the parallel mode, above 0 and at most 1.
+    /// Of the parallel mode.
     pub threshold: f32,
-    /// `minProbability`, 0 to 1: a suggestion whose tokens' mean probability (geometric) is lower is not shown. 0 shows
-    /// all.
+    /// A suggestion whose tokens' mean probability (geometric) is lower is not shown.
     pub min_probability: f32,
-    /// `maxTokens` of a suggestion.
+    /// Tokens of a suggestion, at most.
     pub max_tokens: usize,
-    /// `deadlineMs`: after this a request is answered with the text so far, or nothing.
+    /// After this a request is answered with the text so far, or nothing.
     pub deadline: Duration,
-}
-
-/// Settings from the command line. They win over the client's.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Overrides {
-    /// See [`Settings::model`].
-    pub model: Option<PathBuf>,
-    /// See [`Settings::device`].
-    pub device: Option<Device>,
-    /// See [`Settings::threads`].
-    pub threads: Option<usize>,
-    /// See [`Settings::mode`].
-    pub mode: Option<Mode>,
-    /// See [`Settings::block`].
-    pub block: Option<usize>,
-    /// See [`Settings::threshold`].
-    pub threshold: Option<f32>,
-    /// See [`Settings::min_probability`].
-    pub min_probability: Option<f32>,
-    /// See [`Settings::max_tokens`].
-    pub max_tokens: Option<usize>,
-    /// See [`Settings::deadline`].
-    pub deadline: Option<Duration>,
-}
-
-/// What was wrong with the options.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Problems {
-    /// Values that cannot be used, as sentences for the user.
-    pub bad: Vec<String>,
-    /// Keys that mean nothing, for the log.
-    pub unknown: Vec<String>,
+    /// Whether anything is suggested.
+    pub enable: bool,
+    /// By the protocol's language ids; `*` stands for those that are not named.
+    pub languages: BTreeMap<String, bool>,
+    /// Files in which nothing is suggested and that are not read.
+    pub disabled_globs: Vec<String>,
 }
 
 const DEADLINE_CPU: Duration = Duration::from_millis(1000);
 const DEADLINE_GPU: Duration = Duration::from_millis(250);
 
+impl Default for Settings {
+    fn default() -> Self {
+        Layers::default().resolve()
+    }
+}
+
 impl Settings {
-    /// Resolves the client's options (absent, `null` or an object) and the command line's.
-    pub fn resolve(options: Option<&Value>, overrides: &Overrides) -> (Self, Problems) {
-        let nothing = Map::new();
+    /// Whether anything is suggested in a language.
+    pub(crate) fn suggests_in(&self, language: &str) -> bool {
+        let named = self.languages.get(language).or_else(|| self.languages.get("*"));
+        self.enable && named.copied().unwrap_or(true)
+    }
+}
+
+/// Where a value comes from. Later ones win.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The user's `config.toml`.
+    User,
+    /// `.cinnabar.toml` in the workspace: only what cannot run anything, choose what is loaded, or show more.
+    Project,
+    /// Variables like `CINNABAR_MAX_TOKENS`.
+    Environment,
+    /// `initializationOptions`
+    Initialization,
+    /// `workspace/configuration`
+    Configuration,
+    /// Options of the program.
+    CommandLine,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Source::User => "the user's file",
+            Source::Project => ".cinnabar.toml",
+            Source::Environment => "the environment",
+            Source::Initialization => "initializationOptions",
+            Source::Configuration => "workspace/configuration",
+            Source::CommandLine => "the command line",
+        })
+    }
+}
+
+/// What the sources say: only names that there are, only values that can be used.
+#[derive(Debug, Clone, Default)]
+pub struct Layers(BTreeMap<Source, Map<String, Value>>);
+
+/// What was wrong with a source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems {
+    /// Values that cannot be used, as sentences for the user.
+    pub bad: Vec<String>,
+    /// Names that mean nothing, for the log.
+    pub unknown: Vec<String>,
+}
+
+impl Problems {
+    /// One message for the user with all that is wrong with a source.
+    pub(crate) fn message(&self, source: Source) -> Option<String> {
+        let all = self.bad.join("; ");
+        (!all.is_empty())
+            .then(|| format!("Cinnabar's settings in {source}: {all}. What held without that holds"))
+    }
+}
+
+impl Layers {
+    /// Takes what a source says in place of what it said before. Nothing, `null` or an object.
+    pub fn set(&mut self, source: Source, given: Option<Value>) -> Problems {
         let mut problems = Problems::default();
-        let options = match options {
-            None | Some(Value::Null) => &nothing,
-            Some(Value::Object(options)) => options,
+        let mut layer = Map::new();
+        let given = match given {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(given)) => given,
             Some(other) => {
-                problems.bad.push(format!("initializationOptions must be an object, not {other}"));
-                &nothing
+                problems.bad.push(format!("settings must be an object, not {other}"));
+                Map::new()
             }
         };
-        let mut given = read(options, &mut problems);
-        given.override_with(overrides);
-        (given.or_defaults(), problems)
-    }
-}
-
-impl Overrides {
-    fn override_with(&mut self, other: &Overrides) {
-        fn over<T: Clone>(value: &mut Option<T>, other: &Option<T>) {
-            if other.is_some() {
-                value.clone_from(other);
+        for (name, value) in given {
+            match KEYS.iter().find(|key| key.name == name) {
+                _ if value.is_null() => {}
+                None => problems.unknown.push(name),
+                Some(key) => match key.check(source, &value) {
+                    Ok(()) => drop(layer.insert(name, value)),
+                    Err(expected) => problems.bad.push(format!("{name} must be {expected}, not {value}")),
+                },
             }
         }
-        over(&mut self.model, &other.model);
-        over(&mut self.device, &other.device);
-        over(&mut self.threads, &other.threads);
-        over(&mut self.mode, &other.mode);
-        over(&mut self.block, &other.block);
-        over(&mut self.threshold, &other.threshold);
-        over(&mut self.min_probability, &other.min_probability);
-        over(&mut self.max_tokens, &other.max_tokens);
-        over(&mut self.deadline, &other.deadline);
+        self.0.insert(source, layer);
+        problems
     }
 
-    fn or_defaults(self) -> Settings {
+    /// What holds.
+    pub fn resolve(&self) -> Settings {
         let decoding = Decoding::default();
-        let device = self.device.unwrap_or_default();
-        let deadline = if matches!(device, Device::Cuda(_)) { DEADLINE_GPU } else { DEADLINE_CPU };
-        Settings {
-            model: self.model,
-            device,
-            threads: self.threads,
-            mode: self.mode.unwrap_or(decoding.mode),
-            block: self.block.unwrap_or(decoding.block),
-            threshold: self.threshold.unwrap_or(decoding.threshold),
-            min_probability: self.min_probability.unwrap_or(0.0),
-            max_tokens: self.max_tokens.unwrap_or(64),
-            deadline: self.deadline.unwrap_or(deadline),
-        }
-    }
-}
-
-/// Reads each key on its own, so that one bad value costs only itself.
-fn read(options: &Map<String, Value>, problems: &mut Problems) -> Overrides {
-    let mut given = Overrides::default();
-    for (key, value) in options {
-        if value.is_null() {
-            continue;
-        }
-        let text = value.as_str();
-        let whole = value.as_u64().and_then(|n| usize::try_from(n).ok());
-        let expected = match key.as_str() {
-            "model" => set(&mut given.model, text.filter(|t| !t.is_empty()).map(PathBuf::from), "a path"),
-            "device" => set(
-                &mut given.device,
-                text.and_then(|t| Device::from_str(t).ok()),
-                "auto, cpu, cuda, cuda:N or reference",
-            ),
-            "threads" => set(&mut given.threads, whole.filter(|n| (1..=1024).contains(n)), "1 to 1024"),
-            "mode" => set(
-                &mut given.mode,
-                serde_json::from_value(value.clone()).ok(),
-                "auto, verified, parallel or causal",
-            ),
-            "block" => {
-                set(&mut given.block, whole.filter(|n| [8, 16, 32, 64].contains(n)), "8, 16, 32 or 64")
-            }
-            "threshold" => set(
-                &mut given.threshold,
-                value.as_f64().map(|t| t as f32).filter(|&t| t > 0.0 && t <= 1.0),
-                "above 0 and at most 1",
-            ),
-            "minProbability" => set(
-                &mut given.min_probability,
-                value.as_f64().map(|p| p as f32).filter(|p| (0.0..=1.0).contains(p)),
-                "0 to 1",
-            ),
-            "maxTokens" => set(&mut given.max_tokens, whole.filter(|n| (1..=1024).contains(n)), "1 to 1024"),
-            "deadlineMs" => set(
-                &mut given.deadline,
-                value.as_u64().filter(|n| (10..=600_000).contains(n)).map(Duration::from_millis),
-                "10 to 600000",
-            ),
-            _ => {
-                problems.unknown.push(key.clone());
-                continue;
-            }
+        let mut settings = Settings {
+            model: None,
+            device: Device::default(),
+            threads: None,
+            mode: decoding.mode,
+            block: decoding.block,
+            threshold: decoding.threshold,
+            min_probability: 0.0,
+            max_tokens: 64,
+            deadline: DEADLINE_CPU,
+            enable: true,
+            languages: BTreeMap::new(),
+            disabled_globs: Vec::new(),
         };
-        if let Err(expected) = expected {
-            problems.bad.push(format!("{key} must be {expected}, not {value}"));
+        let given = self.origins();
+        if let Some((value, _)) = given.get("device") {
+            (keys::key("device").set)(&mut settings, value);
         }
+        if matches!(settings.device, Device::Cuda(_)) {
+            settings.deadline = DEADLINE_GPU;
+        }
+        for (name, (value, _)) in &given {
+            (keys::key(name).set)(&mut settings, value);
+        }
+        settings
     }
-    given
+
+    /// What was given and holds, each with the last source that had a part in it. Maps are joined entry by entry,
+    /// lists add up, of everything else the last one wins.
+    pub(crate) fn origins(&self) -> BTreeMap<&'static str, (Value, Source)> {
+        let mut merged: BTreeMap<&'static str, (Value, Source)> = BTreeMap::new();
+        for (source, layer) in &self.0 {
+            for (name, value) in layer {
+                let before = merged.remove(name.as_str()).map(|(value, _)| value);
+                let value = match (before, value.clone()) {
+                    (Some(Value::Object(mut all)), Value::Object(new)) => {
+                        all.extend(new);
+                        Value::Object(all)
+                    }
+                    (Some(Value::Array(all)), Value::Array(new)) => Value::Array([all, new].concat()),
+                    (_, value) => value,
+                };
+                merged.insert(keys::key(name).name, (value, *source));
+            }
+        }
+        merged
+    }
 }
 
-fn set<T>(slot: &mut Option<T>, value: Option<T>, expected: &'static str) -> Result<(), &'static str> {
-    *slot = value;
-    if slot.is_some() { Ok(()) } else { Err(expected) }
+/// Names of the settings that differ and take effect only with a new engine.
+pub(crate) fn need_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
+    let differ = [
+        ("model", old.model != new.model),
+        ("device", old.device != new.device),
+        ("threads", old.threads != new.threads),
+    ];
+    differ.into_iter().filter(|(_, differ)| *differ).map(|(name, _)| name).collect()
+}
+
+/// All settings with what they mean, for the schema and for people.
+pub(crate) fn keys() -> &'static [Key] {
+    KEYS.as_slice()
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn resolve(options: Value) -> (Settings, Problems) {
-        Settings::resolve(Some(&options), &Overrides::default())
-    }
-
-    #[test]
-    fn nothing_given_is_all_defaults() {
-        let (settings, problems) = resolve(Value::Null);
-        assert_eq!(problems, Problems::default());
-        assert_eq!(settings, Settings::resolve(None, &Overrides::default()).0);
-        assert_eq!(settings.deadline, DEADLINE_CPU);
-    }
-
-    #[test]
-    fn every_key_is_read() {
-        let (settings, problems) = resolve(json!({
-            "model": "/m.gguf", "device": "cuda:1", "threads": 3, "mode": "parallel", "block": 32,
-            "threshold": 0.5, "minProbability": 0.25, "maxTokens": 7, "deadlineMs": 80,
-        }));
-        assert_eq!(problems, Problems::default());
-        let expected = Settings {
-            model: Some("/m.gguf".into()),
-            device: Device::Cuda(1),
-            threads: Some(3),
-            mode: Mode::Parallel,
-            block: 32,
-            threshold: 0.5,
-            min_probability: 0.25,
-            max_tokens: 7,
-            deadline: Duration::from_millis(80),
-        };
-        assert_eq!(settings, expected);
-    }
-
-    #[test]
-    fn a_gpu_has_a_shorter_deadline() {
-        assert_eq!(resolve(json!({ "device": "cuda" })).0.deadline, DEADLINE_GPU);
-    }
-
-    #[test]
-    fn a_bad_value_is_told_and_costs_only_itself() {
-        let (settings, problems) =
-            resolve(json!({ "block": 7, "maxTokens": "many", "mode": "causal", "foo": 1 }));
-        let default = Decoding::default().block;
-        assert_eq!((settings.block, settings.max_tokens, settings.mode), (default, 64, Mode::Causal));
-        let expected = ["block must be 8, 16, 32 or 64, not 7", "maxTokens must be 1 to 1024, not \"many\""];
-        assert_eq!(problems.bad, expected);
-        assert_eq!(problems.unknown, ["foo"]);
-        let (settings, problems) = resolve(json!([1]));
-        assert_eq!(settings, resolve(Value::Null).0);
-        assert_eq!(problems.bad, ["initializationOptions must be an object, not [1]"]);
-    }
-
-    #[test]
-    fn the_command_line_wins() {
-        let overrides = Overrides { block: Some(64), ..Overrides::default() };
-        let (settings, _) = Settings::resolve(Some(&json!({ "block": 8, "maxTokens": 9 })), &overrides);
-        assert_eq!((settings.block, settings.max_tokens), (64, 9));
-    }
-}
+mod tests;

@@ -1,11 +1,12 @@
 //! What the server knows: the open buffers, what was agreed with the client, and the engine.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use cinnabar_engine::{DocumentId, Engine, Load};
-use tower_lsp::lsp_types::Url;
+use serde_json::Value;
+use tower_lsp::lsp_types::{MessageType, Url};
 
 use crate::client::Client;
 use crate::documents::Documents;
@@ -15,7 +16,8 @@ use crate::position::Encoding;
 use crate::privacy::Privacy;
 use crate::reuse::answers::Answers;
 use crate::scheduler::Placed;
-use crate::settings::{Overrides, Problems, Settings};
+use crate::settings::sources::Setup;
+use crate::settings::{self, Layers, Problems, Settings, Source};
 use crate::stats::tally::Tally;
 use crate::suggestion::Reason;
 
@@ -39,8 +41,10 @@ pub struct State {
     offers: Mutex<Offers>,
     /// Where that is counted.
     tally: Tally,
-    /// Settings given on the command line; they win over the client's.
-    pub(crate) overrides: Overrides,
+    /// What the user and the machine say.
+    pub(crate) setup: Setup,
+    /// What each source of settings says.
+    layers: Mutex<Layers>,
     /// Taken by `initialize`.
     make_load: Mutex<Option<MakeLoad>>,
     /// Written once, by `initialize`.
@@ -50,9 +54,12 @@ pub struct State {
 /// What `initialize` settled.
 pub(crate) struct Agreed {
     pub(crate) encoding: Encoding,
-    pub(crate) settings: Settings,
-    /// What was wrong with the client's settings, until `initialized` has told it.
-    pub(crate) problems: Problems,
+    /// Replaced as a whole, see [`State::configure`].
+    settings: RwLock<Arc<Settings>>,
+    /// Those that the engine was started with.
+    started_with: Settings,
+    /// What was wrong with the settings, told by `initialized`.
+    pub(crate) problems: Vec<String>,
     /// Folders that paths in prompts are relative to.
     pub(crate) roots: Vec<PathBuf>,
     /// What may be read.
@@ -62,15 +69,16 @@ pub(crate) struct Agreed {
 
 impl State {
     /// A server before `initialize`.
-    pub(crate) fn new(client: Client, overrides: Overrides, tally: Tally, make_load: MakeLoad) -> Self {
+    pub(crate) fn new(client: Client, setup: Setup, make_load: MakeLoad) -> Self {
         State {
             documents: Documents::default(),
             status: Arc::new(EngineStatus::new(client.clone())),
             client,
             answers: Mutex::new(Answers::new()),
             offers: Mutex::new(Offers::new()),
-            tally,
-            overrides,
+            tally: Tally::new(setup.counts.clone()),
+            setup,
+            layers: Mutex::default(),
             make_load: Mutex::new(Some(make_load)),
             agreed: OnceLock::new(),
         }
@@ -121,23 +129,72 @@ impl State {
     pub(crate) fn agree(
         &self,
         encoding: Encoding,
-        settings: Settings,
-        problems: Problems,
+        layers: Layers,
+        problems: Vec<String>,
         roots: Vec<PathBuf>,
     ) {
         let make_load = self.make_load.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(make_load) = make_load else { return };
+        let settings = layers.resolve();
+        tracing::info!(?settings, "settings");
+        *self.layers.lock().unwrap_or_else(PoisonError::into_inner) = layers;
         let status = Arc::clone(&self.status);
         let engine = Engine::start(make_load(&settings), move |now| status.changed(now));
         // Only who took `make_load` comes here.
         let privacy = Privacy::new(roots.clone());
-        let _ = self.agreed.set(Agreed { encoding, settings, problems, roots, privacy, engine });
+        privacy.disable(&settings.disabled_globs);
+        let (started_with, settings) = (settings.clone(), RwLock::new(Arc::new(settings)));
+        let _ =
+            self.agreed.set(Agreed { encoding, settings, started_with, problems, roots, privacy, engine });
+    }
+
+    /// Takes what the client says of its settings now. What can change at once does; of the rest, the user is told.
+    pub(crate) fn configure(&self, given: Value) {
+        let Some(agreed) = self.agreed() else { return };
+        let (problems, settings) = {
+            let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+            (layers.set(Source::Configuration, Some(given)), layers.resolve())
+        };
+        if let Some(message) = heed(Source::Configuration, &problems) {
+            self.client.show(MessageType::WARNING, message);
+        }
+        if settings == *agreed.settings() {
+            return;
+        }
+        tracing::info!(?settings, "settings");
+        let late = settings::need_restart(&agreed.started_with, &settings);
+        if !late.is_empty() {
+            let message =
+                format!("Cinnabar: {} will be used when the server is started again", late.join(", "));
+            self.client.show(MessageType::INFO, message);
+        }
+        agreed.privacy.disable(&settings.disabled_globs);
+        *agreed.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        // They were given under the old ones.
+        *self.answers() = Answers::new();
     }
 }
 
+/// Logs what was wrong with a source of settings; what the user should hear of it.
+pub(crate) fn heed(source: Source, problems: &Problems) -> Option<String> {
+    for name in &problems.unknown {
+        // Editors have settings of their own under our name.
+        tracing::debug!(%source, name, "unknown setting");
+    }
+    problems.message(source).inspect(|message| tracing::warn!("{message}"))
+}
+
 impl Agreed {
+    /// The settings as they are now.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Why a buffer is neither completed nor read into a prompt; `None` if it may be.
-    pub(crate) fn refuse(&self, uri: &Url) -> Option<Reason> {
+    pub(crate) fn refuse(&self, uri: &Url, language: &str) -> Option<Reason> {
+        if !self.settings().suggests_in(language) {
+            return Some(Reason::SwitchedOff);
+        }
         let excluded = self.privacy.refuse(uri)?;
         tracing::debug!(%uri, %excluded, "not read");
         Some(Reason::Excluded)

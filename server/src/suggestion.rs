@@ -28,6 +28,8 @@ pub enum Reason {
     Closed,
 
     // === The place ===
+    /// The settings want nothing suggested, or not in this language.
+    SwitchedOff,
     /// The buffer is not to be read: it may hold secrets, or the user's ignore file names it.
     Excluded,
     /// The editor asked by itself in a comment or a string of prose.
@@ -68,6 +70,7 @@ impl fmt::Display for Reason {
             Reason::Cancelled => "cancelled",
             Reason::Edited => "text changed",
             Reason::Closed => "closed",
+            Reason::SwitchedOff => "switched off",
             Reason::Excluded => "excluded",
             Reason::Prose => "in prose",
             Reason::BeforeWord => "right before a word",

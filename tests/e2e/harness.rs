@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cinnabar_server::Ended;
 use cinnabar_server::lsp::Server;
-use cinnabar_server::settings::Overrides;
+use cinnabar_server::settings::sources::Setup;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -42,9 +42,9 @@ impl Editor {
         let (to_server, input) = tokio::io::duplex(1 << 16);
         let (output, from_server) = tokio::io::duplex(1 << 16);
         let folder = tempfile::tempdir().unwrap();
-        let counts = folder.path().join("stats.json");
+        let setup = Setup { counts: Some(folder.path().join("stats.json")), ..Setup::default() };
         let server = tokio::spawn(async move {
-            let mut server = Server::new(Overrides::default(), Some(counts), Box::new(move |_| load));
+            let mut server = Server::new(setup, Box::new(move |_| load));
             let ended = server.serve(input, output).await;
             // Its engine may wait for the test.
             std::thread::spawn(move || drop(server));

@@ -24,4 +24,5 @@ mod fuzz;
 mod lifecycle;
 mod scheduling;
 mod secrets;
+mod settings;
 mod suggestions;

@@ -1,6 +1,6 @@
 // Writes the section "Server" of package.json's settings from the server's definition of them:
-//   npm run settings                                     from editors/settings.schema.json
-//   cinnabar settings schema | npm run settings -- -     from a program
+//   npm run settings                                      from editors/settings.schema.json
+//   cinnabar settings --schema | npm run settings -- -    from a program
 import { readFileSync, writeFileSync } from 'node:fs';
 import { insert } from './insert.mjs';
 

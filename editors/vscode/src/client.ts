@@ -126,6 +126,10 @@ export class Client {
           this.hooks.askedChanged(--this.asked);
         }
       },
+      workspace: {
+        // The server has what is set since its start; VS Code would tell its defaults as if the user had set them.
+        configuration: ({ items }) => items.map(() => null),
+      },
       handleWorkDoneProgress: (token, step, next) => {
         const status = ofProgress(step);
         if (status) this.hooks.statusChanged(status);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use cinnabar_engine::{EngineError, Load, LoadOptions};
 
 use crate::cli::Global;
-use crate::settings::{Overrides, Settings};
+use crate::settings::{Settings, sources::Setup};
 use crate::{courtesy, lsp, model_path};
 
 /// Serves one editor until it says `exit`, closes the connection or dies.
@@ -19,13 +19,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(_args: &Args, global: &Global) -> ExitCode {
-    let overrides = Overrides {
-        model: global.model.clone(),
-        device: global.device,
-        threads: global.threads,
-        ..Overrides::default()
-    };
-    lsp::run(overrides, Box::new(load))
+    lsp::run(Setup::of_this_user(global.settings()), Box::new(load))
 }
 
 /// Looks for the model when it is loaded, so that one that was put in place after a failure is found.

@@ -10,8 +10,8 @@ use tower_lsp::lsp_types::{
 
 use crate::position::Encoding;
 use crate::protocol::DID_ACCEPT;
-use crate::settings::Settings;
-use crate::state::State;
+use crate::settings::Source;
+use crate::state::{State, heed};
 
 /// Characters after which Helix asks for a completion. Others ask while a word is being typed; they would open
 /// their menu after each of these.
@@ -19,17 +19,18 @@ const HELIX_TRIGGERS: [&str; 12] = [" ", ".", "(", ",", "=", ":", "[", "{", ">",
 
 /// Settles what both sides do and starts the engine. `ghost_text`: the client shows inline completions.
 pub(crate) fn initialize(state: &State, params: InitializeParams, ghost_text: bool) -> InitializeResult {
-    let (settings, problems) = Settings::resolve(params.initialization_options.as_ref(), &state.overrides);
-    for key in &problems.unknown {
-        tracing::warn!(key, "unknown setting");
-    }
+    let roots = roots(&params);
+    let (mut layers, mut problems) = state.setup.layers(roots.first().map(PathBuf::as_path));
+    let given = params.initialization_options;
+    problems.push((Source::Initialization, layers.set(Source::Initialization, given)));
+    let told = problems.iter().filter_map(|(source, problems)| heed(*source, problems)).collect();
     let offered =
         params.capabilities.general.as_ref().and_then(|general| general.position_encodings.as_deref());
     let encoding = Encoding::negotiate(offered.unwrap_or_default());
     let client = params.client_info.as_ref().map_or("", |info| info.name.as_str());
-    tracing::info!(client, ?encoding, ghost_text, ?settings, "initialize");
+    tracing::info!(client, ?encoding, ghost_text, "initialize");
     let capabilities = capabilities(encoding, ghost_text, client.eq_ignore_ascii_case("helix"));
-    state.agree(encoding, settings, problems, roots(&params));
+    state.agree(encoding, layers, told, roots);
     InitializeResult {
         capabilities,
         server_info: Some(ServerInfo {

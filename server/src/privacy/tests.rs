@@ -192,3 +192,21 @@ fn what_does_not_exist_is_no_trouble() {
         assert!(privacy.may_read(Path::new(path)), "{path}");
     }
 }
+
+#[test]
+fn patterns_of_the_settings_start_at_the_workspace() {
+    let privacy = Privacy::new(vec!["/p".into()]);
+    privacy.disable(&["*.min.js".into(), "/dist".into(), "a/**/b.py".into()]);
+    for (path, expected) in [
+        ("/p/x/a.min.js", true),
+        ("/p/dist/a.py", true),
+        ("/p/x/dist/a.py", false),
+        ("/p/a/1/2/b.py", true),
+        ("/p/b.py", false),
+        ("/q/a.min.js", true),
+    ] {
+        assert_eq!(!privacy.may_read(Path::new(path)), expected, "{path}");
+    }
+    privacy.disable(&[]);
+    assert!(privacy.may_read(Path::new("/p/dist/a.py")));
+}
