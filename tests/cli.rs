@@ -362,6 +362,33 @@ fn counts_are_shown_and_forgotten() {
     assert!(stats(&[]).stdout.contains("Nothing was suggested yet"));
 }
 
+#[test]
+fn the_doctor_tries_everything_and_names_what_is_broken() {
+    let folder = tempfile::tempdir().unwrap();
+    let doctor = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = command();
+        command.arg("doctor").args(arguments).env("HOME", folder.path()).env("PATH", folder.path());
+        command.env("XDG_CONFIG_HOME", folder.path()).env("XDG_STATE_HOME", folder.path());
+        outcome(command.envs(variables.iter().copied()))
+    };
+    let well = doctor(&["--device", "cpu"], &[("CINNABAR_MAX_TOKENS", "9")]).expect(0).stdout;
+    for word in
+        ["processor", "model", "loaded in", "`return ` is completed", "maxTokens = 9 from the environment"]
+    {
+        assert!(well.contains(word), "{word}: {well}");
+    }
+    assert!(well.contains("none on PATH") && !well.contains("BROKEN"), "{well}");
+    // Without a model there is no suggestion; a bad value is a note beside it.
+    let ill = doctor(&["--json", "--model", "nowhere.gguf"], &[("CINNABAR_BLOCK", "9")]).expect(1);
+    let findings: Value = serde_json::from_str(&ill.stdout).unwrap();
+    let state = |about: &str| {
+        let found = findings["findings"].as_array().unwrap().iter().find(|finding| finding["about"] == about);
+        found.map(|finding| (finding["state"].clone(), finding["advice"].is_string()))
+    };
+    assert_eq!(state("model"), Some(("broken".into(), true)), "{findings}");
+    assert_eq!(state("settings"), Some(("weak".into(), true)), "{findings}");
+}
+
 // === Bad input ===
 
 #[test]

@@ -7,7 +7,7 @@ use anyhow::Context;
 use cinnabar_engine::{Device, EngineError, LoadOptions};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{bench, complete, completions, eval, lsp, model, settings, stats};
+use crate::commands::{bench, complete, completions, doctor, eval, lsp, model, settings, stats};
 use crate::{logging, model_path, version};
 
 /// Exit code of a command that did what it was asked, an empty completion included.
@@ -113,6 +113,8 @@ enum Command {
     Complete(complete::Args),
     /// Say which model is used, and check it.
     Model(model::Args),
+    /// Look for what keeps suggestions from coming, and say what to do about it.
+    Doctor(doctor::Args),
     /// Measure the engine on this machine.
     Bench(bench::Args),
     /// Score the model on a fill-in-the-middle benchmark.
@@ -163,6 +165,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         None if stdio => return Ok(lsp::run(&lsp::Args::default(), &global)),
         Some(Command::Complete(args)) => complete::run(&args, &global)?,
         Some(Command::Model(args)) => model::run(&args, &global)?,
+        Some(Command::Doctor(args)) => doctor::run(&args, &global)?,
         Some(Command::Bench(args)) => bench::run(&args, &global)?,
         Some(Command::Eval(args)) => eval::run(&args, &global)?,
         Some(Command::Settings(args)) => settings::run(&args, &global)?,

@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod complete;
 pub(crate) mod completions;
 pub(crate) mod decoding;
+pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod lsp;
 pub(crate) mod model;

@@ -26,3 +26,4 @@ mod scheduling;
 mod secrets;
 mod settings;
 mod suggestions;
+mod survival;

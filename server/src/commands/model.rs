@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use cinnabar_engine::{DocumentId, Prompt, Request};
+use cinnabar_engine::{Completion, DocumentId, Engine, Prompt, Request};
 
 use super::start_engine;
 use crate::cli::Global;
@@ -39,14 +39,7 @@ fn check(global: &Global) -> anyhow::Result<String> {
     let options = global.load_options()?;
     let files = files(&options.model)?;
     let ready = start_engine(options)?;
-    let prompt = Prompt {
-        path: Some("sum.py".into()),
-        prefix: "def add(a, b):\n    return ".into(),
-        suffix: "\n".into(),
-        ..Prompt::default()
-    };
-    let request = Request { max_tokens: 16, max_lines: Some(1), ..Request::new(DocumentId(0), prompt) };
-    let completion = ready.engine.submit(request).wait().context("the model loads but cannot complete")?;
+    let completion = trial(&ready.engine)?;
     let timings = completion.timings;
     let mut text = String::new();
     for (path, bytes) in files {
@@ -66,7 +59,19 @@ fn check(global: &Global) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn milliseconds(time: Duration) -> String {
+/// Completes a line: tokeniser, model and sampler.
+pub(super) fn trial(engine: &Engine) -> anyhow::Result<Completion> {
+    let prompt = Prompt {
+        path: Some("sum.py".into()),
+        prefix: "def add(a, b):\n    return ".into(),
+        suffix: "\n".into(),
+        ..Prompt::default()
+    };
+    let request = Request { max_tokens: 16, max_lines: Some(1), ..Request::new(DocumentId(0), prompt) };
+    engine.submit(request).wait().context("the model loads but cannot complete")
+}
+
+pub(super) fn milliseconds(time: Duration) -> String {
     format!("{:.0} ms", time.as_secs_f64() * 1e3)
 }
 

@@ -99,3 +99,20 @@ fn a_file_of_another_version_is_left_alone() {
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_the_old_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("stats.json");
+    let mut one = Stats::new();
+    one.count(&settled("go", 1, None));
+    add(&file, &one).unwrap();
+    std::os::unix::fs::symlink("/dev/full", file.with_extension("new")).unwrap();
+    let error = add(&file, &one).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StorageFull);
+    assert_eq!(read(&file).unwrap().total().offered, 1);
+    // What was half written is gone.
+    add(&file, &one).unwrap();
+    assert_eq!(read(&file).unwrap().total().offered, 2);
+}
