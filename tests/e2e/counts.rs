@@ -40,7 +40,7 @@ async fn counts(mut editor: Editor) -> (String, Value) {
 }
 
 #[tokio::test]
-async fn each_suggestion_is_counted_once_by_what_became_of_it() {
+async fn rule_12_each_suggestion_is_counted_once_by_what_became_of_it() {
     let mut editor = Editor::with("a\n").await;
     // Accepted: the edit, the command; told twice, counted once.
     assert_eq!(editor.inline(0, 1, "bcd").await, item(0, 1, "bcd"));
@@ -91,7 +91,7 @@ async fn each_suggestion_is_counted_once_by_what_became_of_it() {
 }
 
 #[tokio::test]
-async fn what_the_editor_does_not_show_is_not_dismissed() {
+async fn rule_12_what_the_editor_does_not_show_is_not_dismissed() {
     let mut editor = Editor::with("a\n").await;
     assert_eq!(editor.inline(0, 1, "b").await, item(0, 1, "b"));
     let (_, stats) = counts(editor).await;
@@ -103,7 +103,7 @@ async fn what_the_editor_does_not_show_is_not_dismissed() {
 }
 
 #[tokio::test]
-async fn unknown_ids_and_commands_change_nothing() {
+async fn rule_12_unknown_ids_and_commands_change_nothing() {
     let mut editor = Editor::with("a\n").await;
     editor.command = json!({ "title": "", "command": "cinnabar.didAccept", "arguments": ["0-1"] });
     accept(&mut editor).await;

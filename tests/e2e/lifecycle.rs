@@ -20,7 +20,7 @@ async fn requests_before_initialize_are_refused() {
 }
 
 #[tokio::test]
-async fn requests_after_shutdown_are_refused_and_exit_ends() {
+async fn rule_11_requests_after_shutdown_are_refused_and_exit_ends() {
     let mut editor = Editor::with("a").await;
     let id = editor.ask("shutdown", Value::Null).await;
     assert_eq!(editor.reply(id).await, Value::Null);
@@ -31,14 +31,14 @@ async fn requests_after_shutdown_are_refused_and_exit_ends() {
 }
 
 #[tokio::test]
-async fn exit_alone_ends_out_of_order() {
+async fn rule_11_exit_alone_ends_out_of_order() {
     let mut editor = Editor::with("a").await;
     editor.tell("exit", Value::Null).await;
     assert_eq!(editor.ended().await, Ended::Exit { in_order: false });
 }
 
 #[tokio::test]
-async fn the_end_of_input_ends_the_server_even_if_the_engine_is_busy() {
+async fn rule_11_the_end_of_input_ends_the_server_even_if_the_engine_is_busy() {
     let mut editor = Editor::with("a").await;
     let id = editor.ask_inline(0, 1).await;
     let _busy = editor.stage.call().await;
@@ -49,7 +49,7 @@ async fn the_end_of_input_ends_the_server_even_if_the_engine_is_busy() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_editors_death_ends_the_server() {
+async fn rule_11_the_editors_death_ends_the_server() {
     let mut editor_process = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
     let mut editor = Editor::start();
     editor.initialize(json!({ "processId": editor_process.id() })).await;

@@ -10,7 +10,10 @@
 //!  6. Indentation and line breaks are the buffer's.
 //!  7. Several lines end with their block and bring no error; inside a line there is one.
 //!  8. Nothing rather than junk, and every empty answer has its reason.
+//!  9. Secrets and what ignore files name are neither completed nor read (more: `server/src/privacy/tests.rs`).
 //! 10. Large files, long lines, broken text and a broken engine are survived.
+//! 11. The server ends with `exit`, with its input and with its editor.
+//! 12. What becomes of suggestions is counted, each once (more: `server/src/offers/tests.rs`, `server/src/stats/tests.rs`).
 
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "modules of a test are not a library")]
 

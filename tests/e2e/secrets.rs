@@ -6,7 +6,7 @@ use tower_lsp::lsp_types::Url;
 use crate::harness::{Editor, item, nothing};
 
 #[tokio::test]
-async fn secrets_get_no_answer_and_no_prompt() {
+async fn rule_9_secrets_get_no_answer_and_no_prompt() {
     let mut editor = Editor::with("a").await;
     for uri in ["file:///project/.env", "untitled:.env.local", "file:///project/keys/server.pem"] {
         editor.open(uri, "TOKEN=\n").await;
@@ -36,7 +36,7 @@ async fn secrets_get_no_answer_and_no_prompt() {
 }
 
 #[tokio::test]
-async fn the_users_ignore_file_is_honoured() {
+async fn rule_9_the_users_ignore_file_is_honoured() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap();
     std::fs::write(root.join(".cinnabarignore"), "generated/\n").unwrap();

@@ -15,7 +15,7 @@ async fn completes(editor: &mut Editor) {
 }
 
 #[tokio::test]
-async fn a_file_of_50_mb() {
+async fn rule_10_a_file_of_50_mb() {
     let mut editor = Editor::with(&"let a = 1;\n".repeat(50_000_000 / 11)).await;
     for (version, line) in [(2, 0), (3, 2_000_000), (4, 4_545_453)] {
         editor.edit(version, (line, 10), (line, 10), " b").await;
@@ -28,7 +28,7 @@ async fn a_file_of_50_mb() {
 }
 
 #[tokio::test]
-async fn nul_bytes_and_other_controls() {
+async fn rule_10_nul_bytes_and_other_controls() {
     let mut editor = Editor::with("a\0b\u{1}\u{7f}\u{feff}\u{2028}\n\0\0\0").await;
     for (line, column) in [(0, 1), (0, 2), (0, 7), (1, 2), (1, 3)] {
         let id = editor.ask_inline(line, column).await;
@@ -44,7 +44,7 @@ async fn nul_bytes_and_other_controls() {
 }
 
 #[tokio::test]
-async fn files_on_disk_that_are_no_text() {
+async fn rule_10_files_on_disk_that_are_no_text() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap();
     for name in [".cinnabar.toml", ".cinnabarignore", ".gitignore", "a.rs"] {
@@ -66,7 +66,7 @@ async fn files_on_disk_that_are_no_text() {
 }
 
 #[tokio::test]
-async fn a_workspace_that_vanishes() {
+async fn rule_10_a_workspace_that_vanishes() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap();
     let uri = Url::from_file_path(root.join("src/a.rs")).unwrap();
@@ -85,7 +85,7 @@ async fn a_workspace_that_vanishes() {
 /// Nothing that the server writes is worth an answer.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_full_disk() {
+async fn rule_10_a_full_disk() {
     let mut editor = Editor::with("a\n").await;
     // Where the counts are written before they take the old ones' place.
     std::os::unix::fs::symlink("/dev/full", editor.folder.path().join("stats.new")).unwrap();
