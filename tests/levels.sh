@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The processor's kernels where instructions are missing: on emulated processors, and under valgrind, which has no AVX-512
+# and looks at every load and store. Shows what each is found to have, and runs the kernels' tests on it.
+# Needs qemu-user and valgrind (Debian's packages of these names) and an x86-64 processor; takes some minutes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+for tool in qemu-x86_64 valgrind; do
+  command -v "$tool" >/dev/null || { echo "tests/levels.sh: $tool is missing" >&2; exit 1; }
+done
+cargo build --locked
+cargo test --locked -p cinnabar-kernels --lib --no-run
+target=${CARGO_TARGET_DIR:-$PWD/target}/debug
+tests=$(ls -t "$target"/deps/cinnabar_kernels-* | grep -v '\.d$' | head -1)
+
+# Every kernel, without the tests of all shapes: an emulator takes a hundred times as long.
+chosen=(pairs sixes memory rope rms_norm cache the_largest a_block one_position of_equal gates_and queries_keys a_causal)
+
+# on LEVEL COMMAND...: the program finds LEVEL when COMMAND runs it, and the tests of the kernels pass.
+on() {
+  local level=$1
+  shift
+  echo "== $*: expecting $level"
+  "$@" "$target/cinnabar" --version | grep -F "cpu ($level)"
+  "$@" "$tests" "${chosen[@]}" --test-threads 1
+}
+
+on reference qemu-x86_64 -cpu Nehalem
+on avx2 qemu-x86_64 -cpu Haswell
+on avx2 valgrind --quiet --error-exitcode=9
