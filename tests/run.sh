@@ -35,6 +35,17 @@ if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
 fi
 "$venv/bin/python" -m pip install --quiet --requirement tests/lsp/requirements.txt
 
+# The recipe needs PyTorch. Debian and Ubuntu build it for processors, quick with OpenBLAS; PyPI's wheel brings gigabytes for GPUs.
+with_torch=$target/venv-recipe
+if ! "$with_torch/bin/python" -c 'import pip, torch' 2>/dev/null; then
+  python=python3
+  "$python" -c 'import torch' 2>/dev/null || python=/usr/bin/python3
+  "$python" -c 'import torch, venv, ensurepip' 2>/dev/null || install_packages python3-torch libopenblas0-pthread python3-venv
+  rm -rf "$with_torch"
+  "$python" -m venv --system-site-packages "$with_torch"
+fi
+"$with_torch/bin/python" -m pip install --quiet --requirement model/recipe/requirements.txt --requirement tests/recipe/requirements.txt
+
 say "cargo test"
 cargo test --workspace --locked
 
@@ -48,3 +59,6 @@ say "Neovim and Helix"
 
 say "VS Code"
 tests/editors/vscode/run
+
+say "the recipe, with a tiny model"
+"$with_torch/bin/python" -m pytest tests/recipe

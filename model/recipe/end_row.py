@@ -77,7 +77,7 @@ def fit(rows, today, end_weight):
     def loss():
         search.zero_grad()
         score = hidden @ (today + change) - others
-        value = (weight * F.softplus(-sign * score)).sum() / weight.sum() + NEARNESS / 2 * change.square().sum()
+        value = (weight * F.softplus(-sign * score)).sum() / weight.sum() + NEARNESS / 2 * (change * change).sum()
         value.backward()
         return value
 
@@ -106,6 +106,13 @@ def as_stored(row):
     return quantize(row.numpy()[None], GGMLQuantizationType.Q8_0)[0]
 
 
+def write(path, stored):
+    """Puts a row into the file in place."""
+    table = embedding(path, "r+")
+    table[EOM] = stored
+    table.flush()
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--model", type=Path, required=True, help="a GGUF file, or a shard of one, with tokenizer.json beside it")
@@ -132,9 +139,7 @@ def main():
     if chosen is None:
         raise SystemExit("no row is better than today's")
     if a.write:
-        table = embedding(a.model, "r+")
-        table[EOM] = chosen
-        table.flush()
+        write(a.model, chosen)
         print("written")
 
 
