@@ -48,8 +48,8 @@ struct Shared {
 struct Queue {
     /// Oldest first, at most one per document.
     waiting: VecDeque<Job>,
-    /// What to bring up to date when nothing waits; the newest edit alone counts.
-    prepare: Option<(DocumentId, Prompt)>,
+    /// What to do when nothing waits; the newest alone counts.
+    background: Option<Background>,
     running: Option<Running>,
     status: Status,
     closed: bool,
@@ -59,14 +59,31 @@ struct Queue {
 struct Running {
     document: DocumentId,
     cancel: CancelToken,
-    /// A preparation: it gives way to everything.
+    /// It gives way to everything.
     background: bool,
+}
+
+/// Work that nobody waits for yet.
+enum Background {
+    /// Bring a session up to date.
+    Prepare(DocumentId, Prompt),
+    /// Answer what will probably be asked.
+    Ahead(Request, Box<dyn FnOnce(Completion) + Send>),
+}
+
+impl Background {
+    fn document(&self) -> DocumentId {
+        match self {
+            Background::Prepare(document, _) => *document,
+            Background::Ahead(request, _) => request.document,
+        }
+    }
 }
 
 /// What the thread does next.
 enum Work {
     Answer(Job),
-    Prepare(DocumentId, Prompt, CancelToken),
+    Background(Background, CancelToken),
 }
 
 struct Job {
@@ -84,7 +101,7 @@ impl Engine {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue {
                 waiting: VecDeque::new(),
-                prepare: None,
+                background: None,
                 running: None,
                 status: Status::Loading,
                 closed: false,
@@ -138,7 +155,7 @@ impl Engine {
         {
             running.cancel.cancel();
         }
-        queue.prepare.take_if(|(prepare, _)| *prepare == document);
+        queue.background.take_if(|background| background.document() == document);
         let older = queue.waiting.iter().position(|j| j.request.document == document);
         let superseded = older.and_then(|at| queue.waiting.remove(at));
         queue.waiting.push_back(job);
@@ -153,11 +170,23 @@ impl Engine {
     /// Brings a document's session up to date while nothing else is to be done, so that the next request runs only its
     /// last tokens. Superseded by the next call, whatever its document, and interrupted by every request.
     pub fn prepare(&self, document: DocumentId, prompt: Prompt) {
+        self.when_idle(Background::Prepare(document, prompt));
+    }
+
+    /// Answers a request that will probably come, while nothing else is to be done, and hands the answer to `then` on the
+    /// engine's thread. Superseded and interrupted as [`Engine::prepare`]; then, and when it fails, `then` is not called.
+    pub fn ahead(&self, request: Request, then: impl FnOnce(Completion) + Send + 'static) {
+        if request.validate().is_ok() {
+            self.when_idle(Background::Ahead(request, Box::new(then)));
+        }
+    }
+
+    fn when_idle(&self, background: Background) {
         let mut queue = self.shared.lock();
         if let Some(running) = queue.running.as_ref().filter(|running| running.background) {
             running.cancel.cancel();
         }
-        queue.prepare = Some((document, prompt));
+        queue.background = Some(background);
         drop(queue);
         self.shared.wake.notify_one();
     }
@@ -168,7 +197,7 @@ impl Engine {
         if let Some(running) = queue.running.as_ref().filter(|running| running.document == document) {
             running.cancel.cancel();
         }
-        queue.prepare.take_if(|(prepare, _)| *prepare == document);
+        queue.background.take_if(|background| background.document() == document);
         let waiting = queue.waiting.iter().position(|j| j.request.document == document);
         let job = waiting.and_then(|at| queue.waiting.remove(at));
         drop(queue);
@@ -237,15 +266,31 @@ impl Shared {
         while let Some(work) = self.next() {
             let done = match work {
                 Work::Answer(job) => self.answer(job, infill),
-                Work::Prepare(document, prompt, cancel) => {
-                    let control = Control::new(cancel, None, None);
-                    let prepared = catch(|| infill.prepare(document, &prompt, &control));
-                    self.lock().running = None;
-                    // Cancelled or failed: the request that comes will do the work or report the error.
-                    prepared.map(|_| ())
-                }
+                Work::Background(background, cancel) => self.idle(background, cancel, infill),
             };
             done?;
+        }
+        Ok(())
+    }
+
+    /// Does what nobody waits for. Cancelled or failed: the request that comes will do the work or report the error. An
+    /// error is a panic of the model.
+    fn idle(
+        &self,
+        background: Background,
+        cancel: CancelToken,
+        infill: &mut dyn Infill,
+    ) -> Result<(), EngineError> {
+        let mut control = Control::new(cancel, None, None);
+        let done = catch(|| match &background {
+            Background::Prepare(document, prompt) => {
+                infill.prepare(*document, prompt, &control).map(|()| None)
+            }
+            Background::Ahead(request, _) => infill.infill(request, &mut control).map(Some),
+        });
+        self.lock().running = None;
+        if let (Ok(Some(completion)), Background::Ahead(_, then)) = (done?, background) {
+            then(completion);
         }
         Ok(())
     }
@@ -283,10 +328,10 @@ impl Shared {
                 queue.running = Some(Running { document, cancel, background: false });
                 return Some(Work::Answer(job));
             }
-            if let Some((document, prompt)) = queue.prepare.take() {
-                let cancel = CancelToken::default();
+            if let Some(background) = queue.background.take() {
+                let (document, cancel) = (background.document(), CancelToken::default());
                 queue.running = Some(Running { document, cancel: cancel.clone(), background: true });
-                return Some(Work::Prepare(document, prompt, cancel));
+                return Some(Work::Background(background, cancel));
             }
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }

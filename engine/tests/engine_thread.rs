@@ -160,6 +160,32 @@ fn a_preparation_gives_way() {
     assert_eq!(text(engine.submit(request(1, "b")).wait()), "b");
 }
 
+/// What is worked out ahead reaches its receiver when nothing else was wanted meanwhile.
+#[test]
+fn work_ahead_is_done_when_idle_and_gives_way() {
+    let (engine, blocks, _) = engine();
+    let (then, answers) = channel();
+    let ahead = |document, prefix: &str| {
+        let then = then.clone();
+        engine.ahead(request(document, prefix), move |completion| then.send(completion.text).unwrap());
+    };
+    ahead(1, "a");
+    assert_eq!(answers.recv().unwrap(), "a");
+    for asked in [1, 2] {
+        ahead(1, "block");
+        blocks.recv().unwrap();
+        assert_eq!(text(engine.submit(request(asked, "b")).wait()), "b", "of any document");
+    }
+    ahead(1, "block");
+    blocks.recv().unwrap();
+    engine.cancel(DocumentId(1));
+    ahead(1, "fail");
+    ahead(2, "c");
+    assert_eq!(answers.recv().unwrap(), "c", "neither what was interrupted nor what failed");
+    ahead(1, "panic");
+    assert_eq!(text(engine.submit(request(1, "d")).wait()), "d", "a crash is survived");
+}
+
 #[test]
 fn a_crash_while_preparing_is_survived() {
     let (engine, ..) = engine();

@@ -41,6 +41,7 @@ mod privacy;
 mod syntax;
 mod typed;
 
+mod ahead;
 mod request_log;
 mod scheduler;
 mod selected;

@@ -11,6 +11,7 @@ use cinnabar_engine::{Completion, EngineError, Finish, Request, Ticket};
 use tokio::sync::oneshot;
 use tower_lsp::lsp_types::{Position, Url};
 
+use crate::ahead;
 use crate::class::Class;
 use crate::document::Snapshot;
 use crate::position::{self, Encoding};
@@ -18,7 +19,7 @@ use crate::postprocess;
 use crate::prompt;
 use crate::protocol::SelectedCompletionInfo;
 use crate::request_log::RequestLog;
-use crate::reuse::{self, Shown};
+use crate::reuse::{self, Shown, answers::By};
 use crate::selected::Selected;
 use crate::settings::Settings;
 use crate::site::{Site, Span};
@@ -191,8 +192,8 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
     let key = state.answers().key(&request);
     let known = state.answers().find(key);
     let pending = |log| Pending { uri: uri.clone(), serial, asked_of: snapshot, selected, site, key, log };
-    if let Some(completion) = known {
-        log.answered_by("memory");
+    if let Some((by, completion)) = known {
+        log.answered_by(by.name());
         return Asked::Answered(finish(state, pending(log), Ok(completion)));
     }
     let deadline = Instant::now() + settings.deadline;
@@ -230,7 +231,13 @@ pub(crate) fn prepare(state: &State, uri: &Url, offset: usize) {
     }
 }
 
-fn request(settings: &Settings, snapshot: &Snapshot, prompt: cinnabar_engine::Prompt, span: Span) -> Request {
+/// What the engine is asked for a prompt.
+pub(crate) fn request(
+    settings: &Settings,
+    snapshot: &Snapshot,
+    prompt: cinnabar_engine::Prompt,
+    span: Span,
+) -> Request {
     let mut request = Request::new(snapshot.document, prompt);
     request.decoding.mode = settings.mode;
     request.decoding.block = settings.block;
@@ -270,9 +277,12 @@ pub(crate) fn finish(state: &State, pending: Pending, outcome: Result<Completion
             return Err(Reason::Unsure);
         }
         let suggestion = postprocess::suggest(&completion, &site, &asked_of.text, asked_of.syntax.as_ref())?;
-        state.answers().keep(key, &completion);
+        state.answers().keep(key, &completion, By::Editor);
         let Some(selected) = selected else {
             let rest = reuse::rebase(suggestion.clone(), typed.text());
+            if let Ok(rest) = &rest {
+                ahead::work_ahead(state, &uri, rest, &snapshot);
+            }
             // What more time would have made longer is not shown longer than needed.
             let shown = (completion.finish != Finish::Deadline).then(|| Shown::new(suggestion, typed));
             state.documents.edit(&uri, |document| document.slot.shown = shown);

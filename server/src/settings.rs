@@ -36,6 +36,8 @@ pub struct Settings {
     pub threshold: f32,
     /// A suggestion whose tokens' mean probability (geometric) is lower is not shown.
     pub min_probability: f32,
+    /// While a suggestion is on the screen, what would follow it is worked out.
+    pub next_suggestion: bool,
     /// Tokens of a suggestion, at most.
     pub max_tokens: usize,
     /// After this a request is answered with the text so far, or nothing.
@@ -155,6 +157,7 @@ impl Layers {
             block: decoding.block,
             threshold: decoding.threshold,
             min_probability: 0.0,
+            next_suggestion: false,
             max_tokens: 64,
             deadline: DEADLINE_CPU,
             enable: true,

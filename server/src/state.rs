@@ -14,7 +14,7 @@ use crate::engine_status::EngineStatus;
 use crate::offers::Offers;
 use crate::position::Encoding;
 use crate::privacy::Privacy;
-use crate::reuse::answers::Answers;
+use crate::reuse::answers::{self, Answers};
 use crate::scheduler::Placed;
 use crate::settings::sources::Setup;
 use crate::settings::{self, Layers, Problems, Settings, Source};
@@ -36,7 +36,7 @@ pub struct State {
     /// What the user sees of the engine.
     pub(crate) status: Arc<EngineStatus>,
     /// The engine's last answers.
-    answers: Mutex<Answers>,
+    pub(crate) answers: Arc<Mutex<Answers>>,
     /// What was suggested, until it is known what became of it.
     offers: Mutex<Offers>,
     /// Where that is counted.
@@ -74,7 +74,7 @@ impl State {
             documents: Documents::default(),
             status: Arc::new(EngineStatus::new(client.clone())),
             client,
-            answers: Mutex::new(Answers::new()),
+            answers: Arc::default(),
             offers: Mutex::new(Offers::new()),
             tally: Tally::new(setup.counts.clone()),
             setup,
@@ -86,7 +86,7 @@ impl State {
 
     /// The engine's last answers.
     pub(crate) fn answers(&self) -> MutexGuard<'_, Answers> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+        answers::lock(&self.answers)
     }
 
     /// What was suggested, until it is known what became of it.
@@ -171,7 +171,7 @@ impl State {
         agreed.privacy.disable(&settings.disabled_globs);
         *agreed.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         // They were given under the old ones.
-        *self.answers() = Answers::new();
+        *self.answers() = Answers::default();
     }
 }
 

@@ -72,7 +72,7 @@ async fn stream(seed: u64) -> usize {
         "general": { "positionEncodings": [encoding] },
         "textDocument": { "inlineCompletion": {} },
     });
-    let settings = json!({ "deadlineMs": 20 });
+    let settings = json!({ "deadlineMs": 20, "nextSuggestion": rng.bool() });
     editor.initialize(json!({ "capabilities": capabilities, "initializationOptions": settings })).await;
     let mut prompts = act(std::mem::replace(&mut editor.stage, Stage::new().0), rng.fork());
     let mut buffers = BUFFERS.map(|uri| Buffer { uri, text: None, version: 0 });

@@ -137,6 +137,37 @@ async fn rule_4_typing_through_a_suggestion_costs_no_work() {
 }
 
 #[tokio::test]
+async fn what_follows_a_suggestion_is_there_when_it_is_accepted() {
+    let mut editor = Editor::start();
+    editor.initialize(json!({ "initializationOptions": { "nextSuggestion": true } })).await;
+    editor.stage.load().await.succeed();
+    editor.open(URI, "x = \n").await;
+    assert_eq!(editor.inline(0, 4, "foo(a)").await, item(0, 4, "foo(a)"));
+    let ahead = editor.stage.call().await;
+    assert_eq!(ahead.request.prompt.prefix, "x = foo(a)");
+    // Typing through it does not disturb the engine.
+    editor.edit(2, (0, 4), (0, 4), "f").await;
+    let id = editor.ask_inline(0, 5).await;
+    assert_eq!(editor.reply(id).await, item(0, 5, "oo(a)"));
+    ahead.answer(" + 1");
+    editor.edit(3, (0, 5), (0, 5), "oo(a)").await;
+    // The preparation that follows the edit comes after it: by now the answer is kept.
+    editor.stage.prepared().await;
+    let id = editor.ask_inline(0, 10).await;
+    assert_eq!(editor.reply(id).await, item(0, 10, " + 1"));
+    let ahead = editor.stage.call().await;
+    assert_eq!(ahead.request.prompt.prefix, "x = foo(a) + 1");
+    // Whatever is asked comes first.
+    let id = editor.ask_inline(0, 2).await;
+    let stopped = ahead.until_stopped();
+    editor.stage.answer("b").await;
+    assert_eq!(stopped.recv().unwrap(), Stop::Cancelled);
+    assert_eq!(editor.reply(id).await, item(0, 2, "b"));
+    drop(editor.stage.call().await);
+    editor.leave().await;
+}
+
+#[tokio::test]
 async fn all_typed_is_nothing() {
     let mut editor = Editor::with("x = \n").await;
     let id = editor.ask_inline(0, 4).await;

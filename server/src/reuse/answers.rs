@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cinnabar_engine::{Completion, Finish, Request};
 
@@ -9,17 +10,37 @@ use cinnabar_engine::{Completion, Finish, Request};
 const KEPT: usize = 64;
 
 /// Answers by what was asked, the one used last in front.
+#[derive(Default)]
 pub(crate) struct Answers {
     hasher: RandomState,
-    recent: VecDeque<(u64, Completion)>,
+    recent: VecDeque<(u64, By, Completion)>,
+}
+
+/// Who asked for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The editor.
+    Editor,
+    /// Nobody yet: it was worked out ahead.
+    Ahead,
+}
+
+impl By {
+    /// What the log calls an answer that is found here.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            By::Editor => "memory",
+            By::Ahead => "work ahead",
+        }
+    }
+}
+
+/// The answers, for a few assignments: the engine's thread adds those that it worked out ahead.
+pub(crate) fn lock(answers: &Mutex<Answers>) -> MutexGuard<'_, Answers> {
+    answers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Answers {
-    /// None yet.
-    pub(crate) fn new() -> Self {
-        Answers { hasher: RandomState::new(), recent: VecDeque::new() }
-    }
-
     /// What a request's answer is kept under: all that the answer depends on and that differs between requests of one
     /// server.
     pub(crate) fn key(&self, request: &Request) -> u64 {
@@ -28,18 +49,23 @@ impl Answers {
     }
 
     /// The answer to the same question.
-    pub(crate) fn find(&mut self, key: u64) -> Option<Completion> {
-        let at = self.recent.iter().position(|(other, _)| *other == key)?;
+    pub(crate) fn find(&mut self, key: u64) -> Option<(By, Completion)> {
+        let at = self.recent.iter().position(|(other, ..)| *other == key)?;
         let answer = self.recent.remove(at)?;
         self.recent.push_front(answer);
-        self.recent.front().map(|(_, completion)| completion.clone())
+        self.recent.front().map(|(_, by, completion)| (*by, completion.clone()))
+    }
+
+    /// Whether the answer is there.
+    pub(crate) fn knows(&self, key: u64) -> bool {
+        self.recent.iter().any(|(other, ..)| *other == key)
     }
 
     /// Keeps an answer, unless more time would have made it longer.
-    pub(crate) fn keep(&mut self, key: u64, completion: &Completion) {
+    pub(crate) fn keep(&mut self, key: u64, completion: &Completion, by: By) {
         if completion.finish != Finish::Deadline {
-            self.recent.retain(|(other, _)| *other != key);
-            self.recent.push_front((key, completion.clone()));
+            self.recent.retain(|(other, ..)| *other != key);
+            self.recent.push_front((key, by, completion.clone()));
             self.recent.truncate(KEPT);
         }
     }
@@ -62,25 +88,25 @@ mod tests {
 
     #[test]
     fn the_same_question_has_the_same_answer() {
-        let mut answers = Answers::new();
+        let mut answers = Answers::default();
         let mut one_line = request("a");
         one_line.max_lines = Some(1);
         let [key, other, one_line] = [request("a"), request("b"), one_line].map(|r| answers.key(&r));
-        answers.keep(key, &completion("x", Finish::End));
-        assert_eq!(answers.find(key), Some(completion("x", Finish::End)));
+        answers.keep(key, &completion("x", Finish::End), By::Editor);
+        assert_eq!(answers.find(key), Some((By::Editor, completion("x", Finish::End))));
         assert_eq!((answers.find(other), answers.find(one_line)), (None, None));
-        answers.keep(other, &completion("y", Finish::Deadline));
+        answers.keep(other, &completion("y", Finish::Deadline), By::Editor);
         assert_eq!(answers.find(other), None);
     }
 
     #[test]
     fn what_was_not_used_for_long_is_forgotten() {
-        let mut answers = Answers::new();
+        let mut answers = Answers::default();
         for n in 0..KEPT as u64 {
-            answers.keep(n, &completion("x", Finish::End));
+            answers.keep(n, &completion("x", Finish::End), By::Editor);
         }
         assert!(answers.find(0).is_some());
-        answers.keep(KEPT as u64, &completion("x", Finish::End));
+        answers.keep(KEPT as u64, &completion("x", Finish::End), By::Editor);
         assert!(answers.find(0).is_some() && answers.find(1).is_none());
     }
 }

@@ -126,7 +126,7 @@ fn whole(value: &Value) -> usize {
 }
 
 /// All of them, in the order in which they are shown.
-pub(super) static KEYS: LazyLock<[Key; 12]> = LazyLock::new(|| {
+pub(super) static KEYS: LazyLock<[Key; 13]> = LazyLock::new(|| {
     let decoding = Decoding::default();
     [
         Key {
@@ -220,6 +220,14 @@ pub(super) static KEYS: LazyLock<[Key; 12]> = LazyLock::new(|| {
             default: json!(0),
             project: Project::Anything,
             set: |settings, value| settings.min_probability = value.as_f64().unwrap_or_default() as f32,
+        },
+        Key {
+            name: "nextSuggestion",
+            about: "While a suggestion is on the screen, work out what would follow it. Accepting the one shows the other at once; the processor is busier.",
+            kind: Kind::Switch,
+            default: json!(false),
+            project: Project::Off,
+            set: |settings, value| settings.next_suggestion = value == true,
         },
         Key {
             name: "maxTokens",
