@@ -29,6 +29,8 @@ pub(crate) fn suggest(
     }
     let text = whole_lines_only(text, completion.finish);
     let text = if site.span == Span::WithinLine { first_line(text) } else { text };
+    // A line that was broken off goes on; of several, those that are left are whole.
+    let whole = completion.finish == Finish::End && text == completion.text || text.contains('\n');
     if text.trim().is_empty() {
         return Err(Reason::Blank);
     }
@@ -47,13 +49,13 @@ pub(crate) fn suggest(
         return Err(Reason::RepeatsSuffix);
     }
     let text = match syntax {
-        Some(syntax) => fit::without_new_errors(text, site, replaced, buffer, syntax),
-        None => text,
+        Some(syntax) => fit::fitted(text, whole, site, replaced, buffer, syntax),
+        None => text.to_owned(),
     };
     if text.is_empty() {
         return Err(Reason::ParseError);
     }
-    let mut text = without_trailing_blanks(text);
+    let mut text = without_trailing_blanks(&text);
     if site.span == Span::WholeLines {
         text.push('\n');
     }

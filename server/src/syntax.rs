@@ -7,6 +7,8 @@ use tree_sitter::{InputEdit, Node, ParseOptions, Parser, Point, Tree};
 
 use crate::languages::{self, Language};
 
+pub(crate) mod brackets;
+
 /// Larger texts have no tree: a first parse would hold up the editor.
 pub(crate) const MAX_BYTES: usize = 2 * 1024 * 1024;
 /// A parse is given up after so many checks, each a hundred or so steps of the parser, and one more for so many bytes of

@@ -1,6 +1,7 @@
-//! `cinnabar eval SET`: the model's scores on a fill-in-the-middle benchmark; `cinnabar eval compare` sets two runs
-//! against each other.
+//! `cinnabar eval SET`: the model's scores on a fill-in-the-middle benchmark. `compare` sets two runs against each other,
+//! `refit` makes suggestions of a run's texts anew, `hiding` tells what a threshold would hide.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -14,10 +15,12 @@ use serde_json::json;
 use super::decoding::{DecodingArgs, ModeName};
 use super::{model, start_engine};
 use crate::cli::{BadInput, Global};
+use crate::eval::cases::{self, Case};
+use crate::eval::outcome::Outcome;
 use crate::eval::results::{self, Head, Results};
 use crate::eval::run::{Run, Who};
 use crate::eval::sandbox::{Isolation, Sandbox};
-use crate::eval::{cases, compare, select, summary, table};
+use crate::eval::{answer, compare, hiding, select, summary, table};
 use crate::terminal;
 
 /// Scores the model on a fill-in-the-middle benchmark.
@@ -39,6 +42,8 @@ Examples:
   cinnabar eval safim/control.jsonl.gz --language python --allow-execution
   cinnabar eval tests/data/cursors.jsonl.gz --mode causal,verified,parallel --json > report.json
   cinnabar eval compare before.jsonl after.jsonl
+  cinnabar eval refit tests/data/cursors.jsonl.gz before.jsonl --results after.jsonl
+  cinnabar eval hiding after.jsonl
 A run that was interrupted goes on where it stopped when it is given the same --results.")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -118,11 +123,34 @@ enum Question {
         #[arg(long)]
         json: bool,
     },
+    /// Make suggestions of an earlier run's texts anew: what does a change of the rules between model and editor change?
+    Refit {
+        /// The benchmark.
+        #[arg(value_name = "SET")]
+        set: PathBuf,
+        /// Results, or a JSON report, of the run.
+        #[arg(value_name = "RUN")]
+        run: PathBuf,
+        /// Where the answers are kept, a JSON line each.
+        #[arg(long, value_name = "FILE")]
+        results: Option<PathBuf>,
+    },
+    /// What `minProbability` would hide, at several values of it.
+    Hiding {
+        /// Results, or a JSON report, of a run.
+        #[arg(value_name = "RUN")]
+        run: PathBuf,
+        /// Prints JSON instead of the table.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     match &args.question {
         Some(Question::Compare { a, b, json }) => compare_runs(a, b, *json),
+        Some(Question::Refit { set, run, results }) => refit(set, run, results.as_deref()),
+        Some(Question::Hiding { run, json }) => hide(run, *json),
         None => score(args, global),
     }
 }
@@ -240,12 +268,46 @@ fn checksum(files: &[PathBuf]) -> anyhow::Result<String> {
     Ok(format!("{:08x}", crc.sum()))
 }
 
-fn compare_runs(a: &Path, b: &Path, as_json: bool) -> anyhow::Result<()> {
-    let read = |path: &Path| {
-        let read = results::read(path).with_context(|| format!("cannot read {}", path.display()));
-        read.map_err(|error| BadInput(format!("{error:#}")))
+/// An earlier run.
+fn read_run(path: &Path) -> Result<(Head, Vec<Outcome>), BadInput> {
+    let read = results::read(path).with_context(|| format!("cannot read {}", path.display()));
+    read.map_err(|error| BadInput(format!("{error:#}")))
+}
+
+fn refit(set: &Path, run: &Path, results: Option<&Path>) -> anyhow::Result<()> {
+    let (head, earlier) = read_run(run)?;
+    let cases = cases::read(set).map_err(|error| BadInput(format!("{error:#}")))?;
+    let by_id: HashMap<&str, &Case> = cases.iter().map(|case| (case.id.as_str(), case)).collect();
+    let outcomes: Vec<Outcome> = earlier
+        .iter()
+        .filter_map(|outcome| Some(answer::again(by_id.get(outcome.id.as_str())?, outcome)))
+        .collect();
+    if outcomes.is_empty() {
+        return Err(BadInput(format!("{} answers no case of {}", run.display(), set.display())).into());
+    }
+    if let Some(path) = results {
+        let (mut file, old) = Results::open(path, &head)?;
+        if !old.is_empty() {
+            return Err(BadInput(format!("{} holds answers already", path.display())).into());
+        }
+        outcomes.iter().try_for_each(|outcome| file.add(outcome))?;
+    }
+    let text = format!("{}\n\n{}", about(run, &head), table::scores(&summary::groups(&outcomes)));
+    Ok(terminal::print(&text)?)
+}
+
+fn hide(run: &Path, as_json: bool) -> anyhow::Result<()> {
+    let (head, outcomes) = read_run(run)?;
+    let trades = hiding::trades(&outcomes);
+    let text = match as_json {
+        true => format!("{}\n", json!({"version": results::VERSION, "run": head, "trades": trades})),
+        false => format!("{}\n\n{}", about(run, &head), hiding::table(&trades)),
     };
-    let ((head_a, outcomes_a), (head_b, outcomes_b)) = (read(a)?, read(b)?);
+    Ok(terminal::print(&text)?)
+}
+
+fn compare_runs(a: &Path, b: &Path, as_json: bool) -> anyhow::Result<()> {
+    let ((head_a, outcomes_a), (head_b, outcomes_b)) = (read_run(a)?, read_run(b)?);
     if head_a.set_checksum != head_b.set_checksum {
         let sets = format!("{} and {}", head_a.set, head_b.set);
         return Err(BadInput(format!("the runs are of different sets: {sets}")).into());

@@ -1,10 +1,13 @@
 //! Asks the engine for one case, and puts all that is known of its answer into an outcome.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
-use cinnabar_engine::{Counts, DocumentId, Engine, Mode, Request};
+use cinnabar_engine::{Completion, Counts, DocumentId, Engine, Finish, Mode, Request, Timings};
 use ropey::Rope;
 
 use super::cases::Case;
+use super::harm::Harm;
 use super::outcome::Outcome;
 use super::score::score;
 use crate::site::Site;
@@ -23,14 +26,43 @@ pub(super) fn ask(
     template: &Request,
     number: usize,
 ) -> Result<Outcome> {
-    let buffer = Rope::from_str(&format!("{}{}", case.prefix, case.suffix));
-    let site = Site::at(&buffer, case.prefix.len());
+    let (buffer, site) = buffer(case);
     let prompt = prompt::prompt(&buffer, &site, case.path.clone());
     let mut request = Request { document: DocumentId(number as u64), prompt, ..template.clone() };
     request.decoding.mode = mode;
     let completion = engine.submit(request).wait().with_context(|| format!("case {}", case.id))?;
+    Ok(fitted(case, mode_name(mode), &completion))
+}
+
+/// An earlier answer, as if the engine had given it now: only what is made of its text may differ.
+pub(crate) fn again(case: &Case, earlier: &Outcome) -> Outcome {
+    let ms = |ms: f64| Duration::from_secs_f64(ms / 1e3);
+    let completion = Completion {
+        text: earlier.text.clone(),
+        finish: earlier.finish.unwrap_or(Finish::End),
+        mean_log_probability: earlier.probability.ln() as f32,
+        counts: earlier.counts,
+        timings: Timings {
+            prefill: ms(earlier.prefill_ms),
+            denoise: ms(earlier.denoise_ms),
+            ..Timings::default()
+        },
+    };
+    fitted(case, &earlier.mode, &completion)
+}
+
+/// The buffer that an editor would hold, and the cursor's site in it.
+fn buffer(case: &Case) -> (Rope, Site) {
+    let buffer = Rope::from_str(&format!("{}{}", case.prefix, case.suffix));
+    let site = Site::at(&buffer, case.prefix.len());
+    (buffer, site)
+}
+
+/// What an editor would have made of a completion.
+fn fitted(case: &Case, mode: &str, completion: &Completion) -> Outcome {
+    let (buffer, site) = buffer(case);
     let syntax = Syntax::of_file(case.path.as_deref().unwrap_or_default(), &buffer);
-    let suggestion = postprocess::suggest(&completion, &site, &buffer, syntax.as_ref());
+    let suggestion = postprocess::suggest(completion, &site, &buffer, syntax.as_ref());
     let shown_exact = match &suggestion {
         Ok(suggestion) => {
             let rest = &case.suffix[suggestion.range.len()..];
@@ -39,22 +71,25 @@ pub(super) fn ask(
         }
         Err(_) => case.middle.trim().is_empty(),
     };
+    let harm =
+        suggestion.as_ref().ok().map(|shown| Harm::of(shown, &case.middle, &buffer, &site, syntax.as_ref()));
     let (shown, empty) = match suggestion {
         Ok(suggestion) => (Some(suggestion.text), None),
         Err(reason) => (None, Some(reason.to_string())),
     };
     let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
-    Ok(Outcome {
+    Outcome {
         finish: Some(completion.finish),
         probability: f64::from(completion.mean_log_probability).exp(),
         shown,
         empty,
         shown_exact,
+        harm,
         counts: completion.counts,
         prefill_ms: ms(completion.timings.prefill),
         denoise_ms: ms(completion.timings.denoise),
-        ..scored(case, mode_name(mode), &completion.text)
-    })
+        ..scored(case, mode, &completion.text)
+    }
 }
 
 /// What stood in the gap, as if it had been the answer: it shows whether the set and its tests are sound here.
@@ -83,6 +118,7 @@ fn scored(case: &Case, mode: &str, text: &str) -> Outcome {
         shown: None,
         empty: None,
         shown_exact: false,
+        harm: None,
         passed: None,
         failure: None,
         counts: Counts::default(),

@@ -3,6 +3,8 @@
 use cinnabar_engine::{Counts, Finish};
 use serde::{Deserialize, Serialize};
 
+use super::harm::Harm;
+
 /// An answered case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
@@ -32,6 +34,9 @@ pub(crate) struct Outcome {
     pub(crate) empty: Option<String>,
     /// The buffer would be right after what is shown was accepted.
     pub(crate) shown_exact: bool,
+    /// What it would have done to the text, if something was shown.
+    #[serde(default)]
+    pub(crate) harm: Option<Harm>,
     /// Whether the benchmark's tests passed; nothing where they were not run.
     pub(crate) passed: Option<bool>,
     /// Why they did not.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::harm::Harm;
 use super::outcome::Outcome;
 use super::statistics::{interval, mean_interval, percentile};
 
@@ -42,8 +43,19 @@ pub(crate) struct Group {
     pub(crate) denoise_ms: Spread,
     /// Milliseconds of reading a prompt of which nothing was cached.
     pub(crate) cold_prefill_ms: Option<Spread>,
+    /// What was shown, and would have spoilt the text.
+    pub(crate) harm: Harms,
     /// Why nothing would have been shown, and how often.
     pub(crate) empty: BTreeMap<String, usize>,
+}
+
+/// How many suggestions would have done which harm.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Harms {
+    /// Suggestions shown.
+    pub(crate) shown: usize,
+    pub(crate) new_errors: usize,
+    pub(crate) repeats: usize,
 }
 
 /// A share with its 95 % interval.
@@ -122,6 +134,8 @@ fn group(by: By, name: &str, mode: &str, members: &[&Outcome]) -> Group {
         .filter(|o| o.counts.stream > 0 && o.counts.reused == 0)
         .map(|o| o.prefill_ms)
         .collect();
+    let harmed =
+        |f: fn(&Harm) -> bool| members.iter().filter_map(|o| o.harm.as_ref()).filter(|h| f(h)).count();
     let mut empty = BTreeMap::new();
     for reason in members.iter().filter_map(|o| o.empty.as_ref()) {
         *empty.entry(reason.clone()).or_default() += 1;
@@ -142,6 +156,11 @@ fn group(by: By, name: &str, mode: &str, members: &[&Outcome]) -> Group {
         forwards: spread(members.iter().map(|o| o.counts.forwards as f64).collect()),
         denoise_ms: spread(members.iter().map(|o| o.denoise_ms).collect()),
         cold_prefill_ms: (!cold.is_empty()).then(|| spread(cold)),
+        harm: Harms {
+            shown: harmed(|_| true),
+            new_errors: harmed(|harm| harm.new_errors),
+            repeats: harmed(|harm| harm.repeats),
+        },
         empty,
     }
 }

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::compare::Pair;
-use super::summary::{By, Group, Mean, Share, Spread};
+use super::summary::{By, Group, Harms, Mean, Share, Spread};
 
 /// A row for each group and mode: shares in per cent with their 95 % intervals, then what an answer takes. Below it,
-/// why nothing would have been shown.
+/// what suggestions would have spoilt, and why nothing would have been shown.
 pub(crate) fn scores(groups: &[Group]) -> String {
     let tested = groups.iter().any(|group| group.passed.is_some());
     let drafted = groups.iter().any(|group| group.tokens_per_round.is_some());
@@ -30,6 +30,11 @@ pub(crate) fn scores(groups: &[Group]) -> String {
         cells.push(spread(&group.denoise_ms, 1));
         cells.push(group.cold_prefill_ms.as_ref().map_or("–".into(), |ms| spread(ms, 1)));
         row(&mut text, cells);
+    }
+    for group in groups.iter().filter(|group| group.by == By::All && group.harm.shown > 0) {
+        let Harms { shown, new_errors, repeats } = group.harm;
+        let _ = write!(text, "\n{}: of {shown} suggestions {new_errors} bring parse errors, ", group.mode);
+        let _ = writeln!(text, "{repeats} repeat what follows");
     }
     for group in groups.iter().filter(|group| group.by == By::All && !group.empty.is_empty()) {
         let total: usize = group.empty.values().sum();

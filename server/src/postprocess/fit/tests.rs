@@ -7,7 +7,10 @@ use super::*;
 struct Case(&'static str, &'static str, &'static str, &'static str);
 
 #[track_caller]
-fn check(cut: impl Fn(&'static str, &Site, &Rope, &Syntax) -> &'static str, cases: &[Case]) {
+fn check<T>(cut: impl Fn(&'static str, &Site, &Rope, &Syntax) -> T, cases: &[Case])
+where
+    T: for<'a> PartialEq<&'a str> + std::fmt::Debug,
+{
     for Case(path, buffer, text, expected) in cases {
         let offset = buffer.find("$0").expect("a cursor");
         let rope = Rope::from_str(&buffer.replacen("$0", "", 1));
@@ -90,29 +93,21 @@ fn what_belongs_to_the_block_is_not_cut() {
     );
 }
 
-fn without_new_errors_at_the_cursor(
-    text: &'static str,
-    site: &Site,
-    buffer: &Rope,
-    syntax: &Syntax,
-) -> &'static str {
-    without_new_errors(text, site, 0, buffer, syntax)
+fn fitted_at_the_cursor(text: &'static str, site: &Site, buffer: &Rope, syntax: &Syntax) -> String {
+    fitted(text, true, site, 0, buffer, syntax)
 }
 
 #[test]
 fn lines_that_the_grammar_cannot_place_are_cut() {
     check(
-        without_new_errors_at_the_cursor,
+        fitted_at_the_cursor,
         &[
             Case("a.rs", "fn f() {\n    $0\n}\n", "a();\n    if b {", "a();"),
             Case("a.rs", "fn f() {\n    $0\n}\n", "if b {", ""),
             Case("a.rs", "fn f() {\n    $0\n}\n", "a(;\n    b();", ""),
             Case("a.py", "def f():\n    $0\n", "a = [1,\n        2]\n    b = (", "a = [1,\n        2]"),
-            Case("a.py", "x = f($0)\n", "a))", ""),
             Case("a.go", "package p\n\nfunc f() {\n\t$0\n}\n", "a()\n\tb := []int{", "a()"),
-            Case("a.ts", "const a = b$0;\n", "(c", ""),
             Case("a.c", "int f(void) {\n    $0\n}\n", "a();\n}\nreturn 1;\n}", "a();"),
-            Case("a.json", "[1$0]\n", ", [2", ""),
         ],
     );
 }
@@ -121,21 +116,100 @@ fn lines_that_the_grammar_cannot_place_are_cut() {
 fn lines_that_the_grammar_can_place_stay() {
     let whole = |path, buffer, text| Case(path, buffer, text, text);
     check(
-        without_new_errors_at_the_cursor,
+        fitted_at_the_cursor,
         &[
             whole("a.rs", "fn f() {\n    $0\n}\n", "if b {\n        c();\n    }"),
             whole("a.rs", "fn f() {\n    g($0\n}\n", "1);"),
-            // What was open stays open.
-            whole("a.rs", "fn f() {$0\n", "\n    a();"),
-            whole("a.py", "x = f($0\n", "a,\n      b"),
-            whole("a.py", "def f(a)$0\n", ":\n    return a"),
-            whole("a.js", "const a = {$0\n", "\n  b: 1,"),
             // A document that is foreign to the grammar is not judged.
             whole(
                 "a.c",
                 "@a@ {{ b }\n@c@ )) d\n@e@ (] f\n@g@ }} h\n@i@ ]] j\n@k@ }) l\n@m@ ]) n\n$0\n",
                 "@o@ ((",
             ),
+        ],
+    );
+}
+
+#[test]
+fn what_a_text_leaves_open_is_closed() {
+    check(
+        fitted_at_the_cursor,
+        &[
+            // The bracket below is the function's.
+            Case(
+                "a.rs",
+                "fn f() {\n    if a > b $0\n}\n",
+                "{\n        a - b\n    } else {\n        a + b",
+                "{\n        a - b\n    } else {\n        a + b\n    }",
+            ),
+            Case("a.rs", "fn f() {\n    $0\n}\n", "if b {\n        c();", "if b {\n        c();\n    }"),
+            Case("a.rs", "fn f() {\n$0\n}\n", "    if b {\n        c();", "    if b {\n        c();\n    }"),
+            Case("a.go", "package p\n\nfunc f() {\n\tif a $0\n}\n", "{\n\t\tb()", "{\n\t\tb()\n\t}"),
+            Case("a.js", "f(() => {\n  $0\n});\n", "g(() => {\n    h();", "g(() => {\n    h();\n  })"),
+            Case(
+                "a.java",
+                "class A {\n    void f() {\n        if (a) $0\n    }\n}\n",
+                "{\n            b();",
+                "{\n            b();\n        }",
+            ),
+            // On one line.
+            Case("a.ts", "const a = b$0;\n", "(c", "(c)"),
+            Case("a.json", "[1$0]\n", ", [2", ", [2]"),
+            Case("a.py", "x = $0\n", "f(a, [1, 2", "f(a, [1, 2])"),
+            Case("a.py", "x = f($0)\n", "g(a", "g(a)"),
+            // Only what it opened itself.
+            Case("a.rs", "fn f() {$0\n", "\n    if a {\n        b();", "\n    if a {\n        b();\n    }"),
+        ],
+    );
+}
+
+#[test]
+fn what_a_text_closes_too_often_is_cut() {
+    check(
+        fitted_at_the_cursor,
+        &[
+            Case("a.py", "x = f($0)\n", "a))", "a"),
+            Case("a.rs", "fn f() {\n    $0\n}\n", "a();\n    }\n}", "a();"),
+            Case("a.ts", "f(() => {\n  if (a) {$0\n  }\n});\n", "\n    b();\n  }\n});", "\n    b();"),
+        ],
+    );
+}
+
+#[test]
+fn what_the_document_opens_or_closes_itself_is_left_to_it() {
+    let whole = |path, buffer, text| Case(path, buffer, text, text);
+    check(
+        fitted_at_the_cursor,
+        &[
+            // What was open may stay open, or be closed.
+            whole("a.rs", "fn f() {$0\n", "\n    a();"),
+            whole("a.rs", "fn f() {$0\n", "\n    a();\n}"),
+            whole("a.js", "const a = {$0\n", "\n  b: 1,"),
+            whole("a.py", "x = f($0\n", "a,\n      b"),
+            whole("a.py", "def f(a)$0\n", ":\n    return a"),
+            // The block that it opens stands below.
+            whole("a.rs", "fn f() {\n    if a > b $0\n        a();\n    }\n}\n", "{"),
+            whole("a.rs", "fn f() {\n    let a = $0\n        b: 1,\n    };\n}\n", "A {"),
+            whole("a.py", "x = f$0a, b)\n", "("),
+            // A block with nothing in it is the user's to fill.
+            whole("a.rs", "fn f() {\n    if a > b $0\n}\n", "{"),
+            // Brackets that are none.
+            whole("a.rs", "fn f() {\n    $0\n}\n", "g(\"{ (\", '['); // {"),
+        ],
+    );
+}
+
+#[test]
+fn what_was_broken_off_is_not_closed() {
+    let broken = |text: &'static str, site: &Site, buffer: &Rope, syntax: &Syntax| {
+        fitted(text, false, site, 0, buffer, syntax)
+    };
+    check(
+        broken,
+        &[
+            Case("a.ts", "const a = b$0;\n", "(c", ""),
+            Case("a.py", "x = f($0)\n", "g(a,", ""),
+            Case("a.py", "x = f($0)\n", "g(a)", "g(a)"),
         ],
     );
 }
