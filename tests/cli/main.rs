@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 mod eval;
+#[cfg(unix)]
+mod lsp;
 
 /// What a run left behind.
 #[derive(Debug)]
@@ -214,6 +216,15 @@ fn bench_typing_waits_for_answers_as_an_editor_does() {
     assert_eq!((&edits["what"], &edits["n"]), (&Value::from("edit applied"), &bench["keys"]), "{bench}");
     // The server's own log tells of every edit.
     assert!(edits["server"][0].as_f64().is_some_and(|ms| ms > 0.0), "{bench}");
+    // Whoever measures: what holds here says that nothing is suggested.
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("cinnabar")).unwrap();
+    fs::write(home.path().join("cinnabar/config.toml"), "enable = false\n").unwrap();
+    let mut bench = command();
+    bench.args(["bench", "typing", "--seconds", "4", "--seed", "1", "--json"]);
+    bench.args(["--settings", "{\"maxTokens\": 4}", "tests/data/samples/worker_pool.go"]);
+    let bench = outcome(bench.env("XDG_CONFIG_HOME", home.path()).env("CINNABAR_ENABLE", "false")).json();
+    assert!(bench["empty"].get("switched off").is_none(), "{bench}");
     run(&["bench", "typing", "--settings", "{"]).refused("--settings");
     run(&["bench", "typing", "nothing.rs"]).refused("cannot read nothing.rs");
 }

@@ -16,10 +16,20 @@ pub(crate) struct Args {
     /// Accepted because many editors pass it; standard input and output are used in any case.
     #[arg(long)]
     stdio: bool,
+
+    /// Takes settings from the editor and this command line alone, and counts nothing: for measurements, which must not
+    /// depend on who makes them.
+    #[arg(long)]
+    isolated: bool,
 }
 
-pub(crate) fn run(_args: &Args, global: &Global) -> ExitCode {
-    lsp::run(Setup::of_this_user(global.settings()), Box::new(load))
+pub(crate) fn run(args: &Args, global: &Global) -> ExitCode {
+    let command_line = global.settings();
+    let setup = match args.isolated {
+        true => Setup { command_line, ..Setup::default() },
+        false => Setup::of_this_user(command_line),
+    };
+    lsp::run(setup, Box::new(load))
 }
 
 /// Looks for the model when it is loaded, so that one that was put in place after a failure is found.

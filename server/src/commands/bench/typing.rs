@@ -122,15 +122,14 @@ fn server(args: &Args, global: &Global) -> anyhow::Result<(String, Command)> {
         None => own_server(global)?,
     };
     command.env("CINNABAR_LOG", LOG);
-    // What is only played is not counted among what the user was offered.
-    command.env("XDG_STATE_HOME", std::env::temp_dir().join("cinnabar-bench"));
     let name = args.server.clone().unwrap_or_else(|| "cinnabar lsp".into());
     Ok((name, command))
 }
 
 fn own_server(global: &Global) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("lsp").arg("--model").arg(model_path::find(global.model.as_deref())?);
+    // The user's settings would be measured too, and what is only played would count as offered.
+    command.args(["lsp", "--isolated", "--model"]).arg(model_path::find(global.model.as_deref())?);
     if let Some(device) = global.device {
         command.args(["--device", &device.to_string()]);
     }
