@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use tower_lsp::lsp_types::Url;
+
+pub(crate) mod verdicts;
 
 /// The user's own list of what is not to be read, in the syntax of .gitignore.
 pub(crate) const IGNORE_FILE: &str = ".cinnabarignore";
@@ -99,12 +100,15 @@ pub(crate) enum Excluded {
     Ignored(PathBuf, String),
     /// The settings name it: the rule.
     Disabled(String),
+    /// Its disk has not answered yet.
+    Unknown,
 }
 
 impl fmt::Display for Excluded {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Excluded::Secret(rule) => write!(out, "may hold secrets ({rule})"),
+            Excluded::Unknown => out.write_str("its disk has not answered yet"),
             Excluded::Disabled(rule) => write!(out, "the settings exclude it ({rule})"),
             Excluded::Ignored(file, rule) => write!(out, "{} excludes it ({rule})", file.display()),
         }
@@ -162,13 +166,9 @@ impl Privacy {
         *self.disabled.write().unwrap_or_else(PoisonError::into_inner) = rules;
     }
 
-    /// Why a buffer is not completed, nor read into a prompt; `None` if it is.
-    pub(crate) fn refuse(&self, uri: &Url) -> Option<Excluded> {
-        match uri.to_file_path() {
-            Ok(path) => self.refuse_path(&path),
-            // Not a file of this machine, or none yet; its name may tell nevertheless.
-            Err(()) => self.secret(Path::new(uri.path())).or_else(|| self.disabled(Path::new(uri.path()))),
-        }
+    /// What a file's name says, wherever it is; no disk is asked.
+    fn refuse_name(&self, path: &Path) -> Option<Excluded> {
+        self.secret(path).or_else(|| self.disabled(path))
     }
 
     /// Whether a file may be read as context for another one.
@@ -178,8 +178,7 @@ impl Privacy {
     }
 
     fn refuse_path(&self, path: &Path) -> Option<Excluded> {
-        let refuse =
-            |path: &Path| self.secret(path).or_else(|| self.disabled(path)).or_else(|| self.ignored(path));
+        let refuse = |path: &Path| self.refuse_name(path).or_else(|| self.ignored(path));
         refuse(path).or_else(|| {
             // A harmless name may link to something else.
             let real = path.canonicalize().ok().filter(|real| real != path)?;

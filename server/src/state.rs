@@ -13,7 +13,7 @@ use crate::documents::Documents;
 use crate::engine_status::EngineStatus;
 use crate::offers::Offers;
 use crate::position::Encoding;
-use crate::privacy::Privacy;
+use crate::privacy::verdicts::Verdicts;
 use crate::reuse::answers::{self, Answers};
 use crate::scheduler::Placed;
 use crate::settings::sources::Setup;
@@ -63,7 +63,7 @@ pub(crate) struct Agreed {
     /// Folders that paths in prompts are relative to.
     pub(crate) roots: Vec<PathBuf>,
     /// What may be read.
-    pub(crate) privacy: Privacy,
+    pub(crate) privacy: Verdicts,
     pub(crate) engine: Engine,
 }
 
@@ -141,7 +141,7 @@ impl State {
         let status = Arc::clone(&self.status);
         let engine = Engine::start(make_load(&settings), move |now| status.changed(now));
         // Only who took `make_load` comes here.
-        let privacy = Privacy::new(roots.clone());
+        let privacy = Verdicts::new(roots.clone());
         privacy.disable(&settings.disabled_globs);
         let (started_with, settings) = (settings.clone(), RwLock::new(Arc::new(settings)));
         let _ =

@@ -88,21 +88,6 @@ fn secrets_are_known_by_their_names() {
     }
 }
 
-#[test]
-fn a_buffer_that_is_no_file_is_judged_by_its_name() {
-    let privacy = Privacy::new(Vec::new());
-    for (uri, expected) in [
-        ("untitled:.env", true),
-        ("vscode-vfs://github/a/b/.env", true),
-        ("file:///nowhere/.env", true),
-        ("untitled:Untitled-1", false),
-        ("vscode-notebook-cell:/a/b.ipynb#x", false),
-        ("file:///nowhere/a.py", false),
-    ] {
-        assert_eq!(privacy.refuse(&uri.parse().unwrap()).is_some(), expected, "{uri}");
-    }
-}
-
 /// A folder with files, and what may be read in it.
 fn tree(files: &[(&str, &str)], roots: &[&str]) -> (tempfile::TempDir, PathBuf, Privacy) {
     let folder = tempfile::tempdir().unwrap();
