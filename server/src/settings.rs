@@ -18,6 +18,7 @@ use keys::{KEYS, Key};
 mod keys;
 pub(crate) mod schema;
 pub mod sources;
+pub(crate) mod watch;
 
 /// What the server works with. Every field has a value that can be used; [`keys`] says what they mean.
 #[derive(Debug, Clone, PartialEq)]

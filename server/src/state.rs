@@ -148,14 +148,27 @@ impl State {
             self.agreed.set(Agreed { encoding, settings, started_with, problems, roots, privacy, engine });
     }
 
-    /// Takes what the client says of its settings now. What can change at once does; of the rest, the user is told.
-    pub(crate) fn configure(&self, given: Value) {
+    /// Takes what the client says of its settings now.
+    pub(crate) fn configured_by_client(&self, given: Value) {
+        let source = Source::Configuration;
+        self.configure(|layers| vec![(source, layers.set(source, Some(given)))]);
+    }
+
+    /// Takes what the files of settings say now.
+    pub(crate) fn configured_by_files(&self) {
+        let Some(agreed) = self.agreed() else { return };
+        let files = self.setup.files(&agreed.roots);
+        self.configure(|layers| files.map(|(source, read)| (source, read.set(source, layers))).into());
+    }
+
+    /// Changes layers of the settings. What can change at once does; of the rest, the user is told.
+    fn configure(&self, change: impl FnOnce(&mut Layers) -> Vec<(Source, Problems)>) {
         let Some(agreed) = self.agreed() else { return };
         let (problems, settings) = {
             let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
-            (layers.set(Source::Configuration, Some(given)), layers.resolve())
+            (change(&mut layers), layers.resolve())
         };
-        if let Some(message) = heed(Source::Configuration, &problems) {
+        for message in problems.iter().filter_map(|(source, problems)| heed(*source, problems)) {
             self.client.show(MessageType::WARNING, message);
         }
         if settings == *agreed.settings() {

@@ -112,3 +112,33 @@ async fn a_projects_file_is_read_and_cannot_choose_the_model() {
     assert_eq!(max_tokens(&mut editor, "b").await, 9);
     editor.leave().await;
 }
+
+#[tokio::test]
+async fn a_projects_file_that_changes_is_read_again() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let file = folders[1].path().join(".cinnabar.toml");
+    let mut editor = Editor::start();
+    let roots = folders.each_ref().map(|folder| Url::from_directory_path(folder.path()).unwrap());
+    let roots = roots.map(|root| json!({ "uri": root, "name": "project" }));
+    editor.initialize(json!({ "workspaceFolders": roots })).await;
+    editor.stage.load().await.succeed();
+    editor.open(URI, "a\n").await;
+    assert_eq!(max_tokens(&mut editor, "b").await, 64);
+    let mut version: i32 = 1;
+    for (text, expected) in [(Some("maxTokens = 9\n"), 9), (Some("maxTokens = 11\n"), 11), (None, 64)] {
+        match text {
+            Some(text) => std::fs::write(&file, text).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        // Each question is a new one, so that the engine is asked.
+        while {
+            version += 1;
+            let another = char::from_u32(0x4e00 + version.unsigned_abs()).unwrap();
+            editor.edit(version, (0, 0), (0, 1), &another.to_string()).await;
+            max_tokens(&mut editor, &format!("b{version}")).await != expected
+        } {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+    editor.leave().await;
+}

@@ -64,7 +64,7 @@ impl Finding {
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let folder = Path::new(".");
     let setup = Setup::of_this_user(global.settings());
-    let (layers, problems) = setup.layers(Some(folder));
+    let (layers, problems) = setup.layers(&[folder.to_owned()]);
     let settings = layers.resolve();
     let mut findings = vec![program(), processor()];
     findings.extend(engine(&settings, global));

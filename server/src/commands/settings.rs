@@ -1,7 +1,7 @@
 //! `cinnabar settings`: what holds here, and where it comes from.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::cli::Global;
 use crate::settings::sources::{self, PROJECT_FILE, Setup};
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
 }
 
 fn table(global: &Global) -> anyhow::Result<String> {
-    let (layers, problems) = Setup::of_this_user(global.settings()).layers(Some(Path::new(".")));
+    let (layers, problems) = Setup::of_this_user(global.settings()).layers(&[PathBuf::from(".")]);
     let given = layers.origins();
     let mut text = String::new();
     for key in settings::keys() {

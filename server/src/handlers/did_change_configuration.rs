@@ -14,7 +14,7 @@ const SECTION: &str = "cinnabar";
 /// Takes the settings that come with the message; of one without them, asks for them.
 pub(crate) fn did_change_configuration(state: &Arc<State>, mut params: DidChangeConfigurationParams) {
     match params.settings.get_mut(SECTION).map(Value::take) {
-        Some(settings) => state.configure(settings),
+        Some(settings) => state.configured_by_client(settings),
         None => ask(state),
     }
 }
@@ -25,7 +25,7 @@ pub(crate) fn ask(state: &Arc<State>) {
     let asker = Arc::clone(state);
     state.client.request::<WorkspaceConfiguration>(ConfigurationParams { items: vec![item] }, move |reply| {
         match reply.map(|mut all| all.get_mut(0).map(Value::take)) {
-            Ok(settings) => asker.configure(settings.unwrap_or_default()),
+            Ok(settings) => asker.configured_by_client(settings.unwrap_or_default()),
             Err(error) => tracing::debug!(%error, "no settings from the client"),
         }
     });

@@ -20,7 +20,7 @@ const HELIX_TRIGGERS: [&str; 12] = [" ", ".", "(", ",", "=", ":", "[", "{", ">",
 /// Settles what both sides do and starts the engine. `ghost_text`: the client shows inline completions.
 pub(crate) fn initialize(state: &State, params: InitializeParams, ghost_text: bool) -> InitializeResult {
     let roots = roots(&params);
-    let (mut layers, mut problems) = state.setup.layers(roots.first().map(PathBuf::as_path));
+    let (mut layers, mut problems) = state.setup.layers(&roots);
     let given = params.initialization_options;
     problems.push((Source::Initialization, layers.set(Source::Initialization, given)));
     let told = problems.iter().filter_map(|(source, problems)| heed(*source, problems)).collect();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tower_lsp::lsp_types::MessageType;
 
 use super::did_change_configuration::ask;
+use crate::settings::watch;
 use crate::state::State;
 
 /// The client takes messages and requests from now on: what was wrong with the settings, where the engine stands,
@@ -18,4 +19,5 @@ pub(crate) fn initialized(state: &Arc<State>, shows_progress: bool, has_settings
     if has_settings {
         ask(state);
     }
+    watch::watch(state);
 }

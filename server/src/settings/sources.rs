@@ -37,21 +37,28 @@ impl Setup {
         }
     }
 
-    /// What all sources but the editor say, and what is wrong with each.
-    pub(crate) fn layers(&self, root: Option<&Path>) -> (Layers, Vec<(Source, Problems)>) {
+    /// What all sources but the editor say for a workspace with these folders, and what is wrong with each.
+    pub(crate) fn layers(&self, roots: &[PathBuf]) -> (Layers, Vec<(Source, Problems)>) {
         let mut layers = Layers::default();
         let mut problems = Vec::new();
-        let mut set = |source, given: Result<Option<Value>, String>| {
-            let (given, unreadable) = given.map_or_else(|error| (None, Some(error)), |given| (given, None));
-            let mut found = layers.set(source, given);
-            found.bad.extend(unreadable);
-            problems.push((source, found));
-        };
-        set(Source::User, self.user_file.as_deref().map_or(Ok(None), read));
-        set(Source::Project, root.map_or(Ok(None), |root| read(&root.join(PROJECT_FILE))));
-        set(Source::Environment, Ok(Some(self.environment())));
-        set(Source::CommandLine, Ok(Some(Value::Object(self.command_line.clone()))));
+        for (source, read) in self.files(roots) {
+            problems.push((source, read.set(source, &mut layers)));
+        }
+        let mut set = |source, given: Value| problems.push((source, layers.set(source, Some(given))));
+        set(Source::Environment, self.environment());
+        set(Source::CommandLine, Value::Object(self.command_line.clone()));
         (layers, problems)
+    }
+
+    /// What the files say, the user's and those of the folders.
+    pub(crate) fn files(&self, roots: &[PathBuf]) -> [(Source, Read); 2] {
+        let projects: Vec<PathBuf> = roots.iter().map(|root| root.join(PROJECT_FILE)).collect();
+        [(Source::User, Read::all(self.user_file.as_slice())), (Source::Project, Read::all(&projects))]
+    }
+
+    /// Where those files are, or would be.
+    pub(crate) fn paths(&self, roots: &[PathBuf]) -> Vec<PathBuf> {
+        self.user_file.iter().cloned().chain(roots.iter().map(|root| root.join(PROJECT_FILE))).collect()
     }
 
     /// Text is taken as it is; numbers, switches, lists and maps are written as in JSON.
@@ -65,6 +72,45 @@ impl Setup {
             Some((key.name.to_owned(), value.unwrap_or_else(|| Value::String(text.clone()))))
         });
         Value::Object(given.collect())
+    }
+}
+
+/// What one source's files say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Read {
+    given: Map<String, Value>,
+    unreadable: Vec<String>,
+}
+
+impl Read {
+    /// Of several files, maps are joined and lists add up; of everything else the first file that says something wins.
+    fn all(files: &[PathBuf]) -> Self {
+        let mut all = Read::default();
+        for file in files {
+            match read(file) {
+                Ok(given) => given.into_iter().flatten().for_each(|(name, value)| all.join(name, value)),
+                Err(error) => all.unreadable.push(error),
+            }
+        }
+        all
+    }
+
+    fn join(&mut self, name: String, value: Value) {
+        match (self.given.get_mut(&name), value) {
+            (None, value) => drop(self.given.insert(name, value)),
+            (Some(Value::Object(before)), Value::Object(value)) => {
+                value.into_iter().for_each(|(name, value)| _ = before.entry(name).or_insert(value));
+            }
+            (Some(Value::Array(before)), Value::Array(value)) => before.extend(value),
+            (Some(_), _) => {}
+        }
+    }
+
+    /// Makes it a layer; what is wrong with it.
+    pub(crate) fn set(self, source: Source, layers: &mut Layers) -> Problems {
+        let mut problems = layers.set(source, Some(Value::Object(self.given)));
+        problems.bad.extend(self.unreadable);
+        problems
     }
 }
 
@@ -83,7 +129,7 @@ pub(crate) fn variable(name: &str) -> String {
 }
 
 /// A file's settings; `None` if there is no file.
-fn read(file: &Path) -> Result<Option<Value>, String> {
+fn read(file: &Path) -> Result<Option<Map<String, Value>>, String> {
     let name = file.display();
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
@@ -129,13 +175,35 @@ mod tests {
             command_line: json!({ "deadlineMs": 33 }).as_object().unwrap().clone(),
             counts: None,
         };
-        let (layers, problems) = setup.layers(Some(folder.path()));
+        let (layers, problems) = setup.layers(&[folder.path().into()]);
         assert!(problems.iter().all(|(_, problems)| *problems == Problems::default()), "{problems:?}");
         let settings = layers.resolve();
         assert_eq!((settings.block, settings.max_tokens), (8, 2));
         assert_eq!((settings.min_probability, settings.deadline.as_millis()), (0.75, 33));
         assert!(!settings.suggests_in("go") && settings.suggests_in("rust"));
         assert_eq!(layers.origins()["maxTokens"].1, Source::Project);
+    }
+
+    #[test]
+    fn every_folder_of_the_workspace_has_a_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let roots = ["a", "none", "b"].map(|name| folder.path().join(name));
+        for (name, text) in [
+            ("a", "maxTokens = 2\ndisabledGlobs = [\"x\"]\nlanguages = { go = false }\n"),
+            (
+                "b",
+                "maxTokens = 3\nminProbability = 0.5\ndisabledGlobs = [\"y\"]\nlanguages = { lua = false }\n",
+            ),
+        ] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::write(folder.path().join(name).join(PROJECT_FILE), text).unwrap();
+        }
+        let (layers, problems) = Setup::default().layers(&roots);
+        assert!(problems.iter().all(|(_, problems)| *problems == Problems::default()), "{problems:?}");
+        let settings = layers.resolve();
+        assert_eq!((settings.max_tokens, settings.min_probability), (2, 0.5));
+        assert_eq!(settings.disabled_globs, ["x", "y"]);
+        assert!(["go", "lua"].iter().all(|language| !settings.suggests_in(language)));
     }
 
     #[test]
@@ -148,7 +216,7 @@ mod tests {
             environment: vec![("CINNABAR_BLOCK".into(), "many".into())],
             ..Setup::default()
         };
-        let (layers, problems) = setup.layers(Some(&folder.path().join("vanished")));
+        let (layers, problems) = setup.layers(&[folder.path().join("vanished")]);
         let told: Vec<String> = problems.iter().filter_map(|(source, p)| p.message(*source)).collect();
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].contains("config.toml cannot be read: line 2"), "{told:?}");
