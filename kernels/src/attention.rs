@@ -21,6 +21,8 @@ use crate::rows::{Rows, Writer};
 mod floats;
 mod whole;
 
+use whole::Share;
+
 /// Query rows of a unit, heads included, at most.
 const QUERIES: usize = 24;
 /// Positions of a run: as floats their keys or values are 16 KiB for heads of width 64.
@@ -144,7 +146,8 @@ fn run(scratch: &mut Scratch, level: Level, unit: &Unit, queries: &[f32], cache:
     let scale = 1.0 / (d as f32).sqrt();
     let Scratch { scaled, attended, scores, whole } = scratch;
     attended[..count * d].fill(0.0);
-    let mut softmax = [Softmax { max: f32::NEG_INFINITY, sum: 0.0 }; QUERIES];
+    let mut softmax = [Softmax::NONE; QUERIES];
+    let mut shares = [Share { own: 0, factor: 0.0 }; QUERIES];
     for q in 0..count {
         let (row, head) = unit.query(q);
         let query = &queries[(row * heads + head) * d..][..d];
@@ -166,12 +169,14 @@ fn run(scratch: &mut Scratch, level: Level, unit: &Unit, queries: &[f32], cache:
         for q in 0..count {
             // A row whose sight ends before this run sees nothing of it.
             let own = unit.sight(unit.query(q).0).saturating_sub(start).min(seen);
-            let weights = &mut scores[q * RUN..][..RUN];
-            softmax[q].absorb(level, weights, own, &mut attended[q * d..][..d]);
+            let (weights, local) = (&mut scores[q * RUN..], cache.storage() == Storage::Whole);
+            let weights = weights.first_chunk_mut().expect("because each query has a run's scores");
+            let factor = absorb(level, &mut softmax[q], local, weights, own, &mut attended[q * d..][..d]);
+            shares[q] = Share { own, factor };
         }
         match cache.storage() {
             Storage::F32 => floats::attend(level, count, cache, &run, scores, attended),
-            Storage::Whole => whole.attend(level, count, cache, &run, scores, attended),
+            Storage::Whole => whole.attend(level, &shares[..count], cache, &run, scores, attended),
         }
     }
     for q in 0..count {
@@ -198,38 +203,39 @@ struct Softmax {
 }
 
 impl Softmax {
-    /// Turns the first `own` scores into weights and the others to 0; what was attended so far is scaled to the new
-    /// maximum.
-    fn absorb(&mut self, level: Level, scores: &mut [f32], own: usize, attended: &mut [f32]) {
-        let (own, others) = scores.split_at_mut(own);
-        others.fill(0.0);
-        if own.is_empty() {
-            return;
+    const NONE: Softmax = Softmax { max: f32::NEG_INFINITY, sum: 0.0 };
+}
+
+vectorised! {
+    /// Turns the first `own` scores of a run into weights and the others to 0; what was attended so far is scaled to the new
+    /// maximum. Returns what the weights are to be multiplied with: floats are relative to the maximum so far, `local` ones, which
+    /// are rounded next, to that of the run, so that the largest is 1.
+    fn absorb(
+        softmax: &mut Softmax,
+        local: bool,
+        scores: &mut [f32; RUN],
+        own: usize,
+        attended: &mut [f32],
+    ) -> f32 {
+        if own == 0 {
+            scores.fill(0.0);
+            return 0.0;
         }
-        let max = largest(level, own);
-        if max > self.max {
-            let scale = (self.max - max).exp();
-            self.sum *= scale;
+        scores[own..].fill(f32::NEG_INFINITY);
+        let max = math::max(&scores[..]);
+        if max > softmax.max {
+            let scale = math::exp(softmax.max - max);
             attended.iter_mut().for_each(|x| *x *= scale);
-            self.max = max;
+            *softmax = Softmax { max, sum: softmax.sum * scale };
         }
-        self.sum += exponentials(level, own, self.max);
-    }
-}
-
-vectorised! {
-    fn largest(scores: &[f32]) -> f32 {
-        math::max(scores)
-    }
-}
-
-vectorised! {
-    /// Replaces each score by `exp(score - max)`; their sum.
-    fn exponentials(scores: &mut [f32], max: f32) -> f32 {
+        let base = if local { max } else { softmax.max };
         for x in scores.iter_mut() {
-            *x = math::exp(*x - max);
+            *x = math::exp(*x - base);
         }
-        math::sum(scores)
+        scores[own..].fill(0.0);
+        let factor = math::exp(base - softmax.max);
+        softmax.sum += factor * math::sum(&scores[..]);
+        factor
     }
 }
 

@@ -110,9 +110,9 @@ impl Cache {
         &self.values[head].floats()[start * self.head..][..positions * self.head]
     }
 
-    /// The keys of positions `16 · panel ..` as whole numbers: `[d/2][16][2]`, scales `[d/32][16]`.
-    pub(crate) fn whole_keys(&self, head: usize, panel: usize) -> Whole<&[i16], &[f32]> {
-        self.keys[head].whole(panel, 1, self.head)
+    /// The keys of `16 · panels` positions from `16 · panel` on as whole numbers: `[panels][d/2][16][2]`, scales `[panels][d/32][16]`.
+    pub(crate) fn whole_keys(&self, head: usize, panel: usize, panels: usize) -> Whole<&[i16], &[f32]> {
+        self.keys[head].whole(panel, panels, self.head)
     }
 
     /// The values of `16 · panels` positions from `16 · panel` on as whole numbers: `[positions/2][d][2]`, scales `[panels][d/32][16]`.

@@ -1,30 +1,41 @@
 //! Attention over a cache of whole numbers: queries are rounded to 12 bits, each 32 of them with their own scale, weights of a run to
-//! 13 bits, each query's with its own.
+//! 14 bits, each query's with its own.
 //!
-//! A value's scale is taken into its weight before the weight is rounded, so that one sum runs over all positions of a run. What
-//! a query is rounded by depends on what it sees and on nothing beside it: a row has the same bits alone and in a block.
+//! A value's scale is taken into its weight before the weight is rounded, so that one sum runs over all positions of a run. A run's
+//! weights are at most 1, so the largest scale of its values bounds them and none has to be looked for. What a query is
+//! rounded by depends on what it sees and on nothing beside it: a row has the same bits alone and in a block.
 
 use super::{MAX_HEAD, QUERIES, RUN, Run};
 use crate::cache::{Cache, LARGEST, round};
-use crate::level::Level;
+use crate::level::{Level, vectorised};
+use crate::math;
 use crate::matrix::{BLOCK, TILE};
-use crate::pairs::{self, Scales};
+use crate::pairs::{self, Panels, STRIDE, Scales};
 use crate::tile::Strided;
 
-/// Largest rounded weight: `64 · 8191 · 2047` is below 2³¹.
-const LARGEST_WEIGHT: f32 = 8191.0;
+/// Largest rounded weight: `64 · 16383 · 2047` is below 2³¹.
+const LARGEST_WEIGHT: f32 = 16383.0;
 
 /// Rounded queries and weights of a unit.
 #[repr(align(64))]
 pub(super) struct Scratch {
     /// (queries, d)
-    queries: [i16; QUERIES * MAX_HEAD],
+    queries: [i16; QUERIES * STRIDE],
     /// (queries, d/32)
     query_scales: [f32; QUERIES * MAX_HEAD / BLOCK],
     /// (queries, positions of a run)
-    weights: [i16; QUERIES * RUN],
+    weights: [i16; QUERIES * STRIDE],
     /// One for each query.
     weight_scales: [f32; QUERIES],
+}
+
+/// What a query has for the positions of a run.
+#[derive(Clone, Copy)]
+pub(super) struct Share {
+    /// Positions that it sees; weights of others are zero.
+    pub(super) own: usize,
+    /// What its weights, 1 at most, are multiplied with.
+    pub(super) factor: f32,
 }
 
 impl Scratch {
@@ -33,32 +44,34 @@ impl Scratch {
 
     /// Rounds scaled queries (queries, d).
     pub(super) fn queries(&mut self, level: Level, count: usize, d: usize, scaled: &[f32]) {
+        let parts = d / BLOCK;
         for (i, part) in scaled[..count * d].chunks_exact(BLOCK).enumerate() {
-            self.query_scales[i] = round(level, part, LARGEST, &mut self.queries[i * BLOCK..][..BLOCK]);
+            let to = &mut self.queries[i / parts * STRIDE + i % parts * BLOCK..][..BLOCK];
+            self.query_scales[i] = round(level, part, LARGEST, to);
         }
     }
 
     /// Scores (queries, positions) of a run.
     pub(super) fn scores(&self, level: Level, count: usize, cache: &Cache, run: &Run, scores: &mut [f32]) {
-        let d = cache.head();
-        for panel in 0..run.seen.div_ceil(TILE) {
-            let keys = cache.whole_keys(run.kv, run.start / TILE + panel);
-            let (columns, _) = keys.scales.as_chunks::<TILE>();
-            for (part, columns) in columns.iter().enumerate() {
-                let a = Strided { data: &self.queries[part * BLOCK..], stride: d };
-                let b = Strided { data: &keys.quants[part * BLOCK * TILE..], stride: 2 * TILE };
-                let rows = Strided { data: &self.query_scales[part..], stride: d / BLOCK };
-                let to = Strided { data: &mut scores[panel * TILE..], stride: RUN };
-                pairs::product(level, count, BLOCK, a, b, Scales { rows, columns }, to, part > 0);
-            }
+        let (parts, panels) = (cache.head() / BLOCK, run.seen.div_ceil(TILE));
+        let keys = cache.whole_keys(run.kv, run.start / TILE, panels);
+        for part in 0..parts {
+            let data = &keys.quants[part * BLOCK * TILE..];
+            let panels = Panels { data, count: panels, stride: 2 * TILE, apart: TILE * cache.head() };
+            let scales = Scales {
+                rows: Strided { data: &self.query_scales[part..], stride: parts },
+                columns: Strided { data: &keys.scales[part * TILE..], stride: parts * TILE },
+            };
+            let (queries, to) = (&self.queries[part * BLOCK..], Strided { data: &mut *scores, stride: RUN });
+            pairs::product(level, count, BLOCK, queries, panels, scales, to, part > 0);
         }
     }
 
-    /// Adds the weighted values of a run to `attended` (queries, d). Weights of positions that are not seen are zero.
+    /// Adds the weighted values of a run to `attended` (queries, d), for weights (queries, positions).
     pub(super) fn attend(
         &mut self,
         level: Level,
-        count: usize,
+        shares: &[Share],
         cache: &Cache,
         run: &Run,
         weights: &[f32],
@@ -72,20 +85,54 @@ impl Scratch {
             for (panel, scales) in scales.chunks_exact_mut(TILE).take(panels).enumerate() {
                 scales.copy_from_slice(&values.scales[(panel * (d / BLOCK) + part) * TILE..][..TILE]);
             }
-            for q in 0..count {
-                let weights = &weights[q * RUN..][..RUN];
-                let scaled: [f32; RUN] = std::array::from_fn(|i| weights[i] * scales[i]);
-                let rounded = &mut self.weights[q * RUN..][..RUN];
-                self.weight_scales[q] = round(level, &scaled, LARGEST_WEIGHT, rounded);
+            let (mut steps, mut step, mut of) = ([0.0; RUN], 0.0, 0);
+            for (q, share) in shares.iter().enumerate() {
+                // Queries of a row, and all rows of a run that lies before them, see the same.
+                if share.own != of {
+                    (of, step) = (share.own, relative(level, &scales, share.own, &mut steps));
+                }
+                let weights =
+                    weights[q * RUN..].first_chunk().expect("because each query has a run's weights");
+                let to = self.weights[q * STRIDE..]
+                    .first_chunk_mut()
+                    .expect("because a run is no longer than a row");
+                weigh(level, weights, &steps, to);
+                self.weight_scales[q] = share.factor * step;
             }
-            for column in (part * BLOCK..(part + 1) * BLOCK).step_by(TILE) {
-                let a = Strided { data: &self.weights[..], stride: RUN };
-                let b = Strided { data: &values.quants[2 * column..], stride: 2 * d };
-                let rows = Strided { data: &self.weight_scales[..], stride: 1 };
-                let to = Strided { data: &mut attended[column..], stride: d };
-                let scales = Scales { rows, columns: &[1.0; TILE] };
-                pairs::product(level, count, run.seen.next_multiple_of(2), a, b, scales, to, true);
-            }
+            let data = &values.quants[2 * part * BLOCK..];
+            let panels = Panels { data, count: BLOCK / TILE, stride: 2 * d, apart: 2 * TILE };
+            let scales = Scales {
+                rows: Strided { data: &self.weight_scales[..], stride: 1 },
+                columns: Strided { data: &[1.0; TILE], stride: 0 },
+            };
+            let to = Strided { data: &mut attended[part * BLOCK..], stride: d };
+            let depth = run.seen.next_multiple_of(2);
+            pairs::product(level, shares.len(), depth, &self.weights, panels, scales, to, true);
+        }
+    }
+}
+
+vectorised! {
+    /// The first `own` scales as multiples of a step, the largest [`LARGEST_WEIGHT`] of them, the others zero; the step.
+    fn relative(scales: &[f32; RUN], own: usize, steps: &mut [f32; RUN]) -> f32 {
+        let largest = math::max(&scales[..own]);
+        steps.fill(0.0);
+        // Values that are all zero have no step.
+        if largest <= 0.0 {
+            return 0.0;
+        }
+        for (to, scale) in steps[..own].iter_mut().zip(scales) {
+            *to = scale * (LARGEST_WEIGHT / largest);
+        }
+        largest / LARGEST_WEIGHT
+    }
+}
+
+vectorised! {
+    /// Rounds products of weights and steps.
+    fn weigh(weights: &[f32; RUN], steps: &[f32; RUN], to: &mut [i16; RUN]) {
+        for i in 0..RUN {
+            to[i] = math::whole(weights[i] * steps[i]);
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use std::arch::x86_64::*;
 
-use super::{Scales, Strided};
+use super::{Panels, STRIDE, Scales, Strided};
+use crate::matrix::TILE;
 
 /// Rows whose sums fit into registers beside two vectors of the panel.
 const ROWS: usize = 6;
@@ -16,40 +17,42 @@ const ROWS: usize = 6;
 pub(super) unsafe fn product(
     rows: usize,
     depth: usize,
-    a: Strided<&[i16]>,
-    b: Strided<&[i16]>,
+    a: &[i16],
+    b: Panels<'_>,
     scales: Scales<'_>,
     out: Strided<&mut [f32]>,
     add: bool,
 ) {
     let chunks = rows.div_ceil(ROWS);
-    let mut row = 0;
-    for chunk in 0..chunks {
-        let count = (rows - row).div_ceil(chunks - chunk);
-        // SAFETY: rows `row..row + count` are inside by the contract.
-        unsafe {
-            let a = (a.data.as_ptr().add(row * a.stride), a.stride);
-            let b = (b.data.as_ptr(), b.stride);
-            let x = (scales.rows.data.as_ptr().add(row * scales.rows.stride), scales.rows.stride);
-            let y = scales.columns.as_ptr();
-            let out = (out.data.as_mut_ptr().add(row * out.stride), out.stride);
-            match count {
-                1 => rows_of::<1>(depth, a, b, x, y, out, add),
-                2 => rows_of::<2>(depth, a, b, x, y, out, add),
-                3 => rows_of::<3>(depth, a, b, x, y, out, add),
-                4 => rows_of::<4>(depth, a, b, x, y, out, add),
-                5 => rows_of::<5>(depth, a, b, x, y, out, add),
-                _ => rows_of::<6>(depth, a, b, x, y, out, add),
+    for panel in 0..b.count {
+        let mut row = 0;
+        for chunk in 0..chunks {
+            let count = (rows - row).div_ceil(chunks - chunk);
+            // SAFETY: rows `row..row + count` and panel `panel` are inside by the contract.
+            unsafe {
+                let a = a.as_ptr().add(row * STRIDE);
+                let b = (b.data.as_ptr().add(panel * b.apart), b.stride);
+                let x = (scales.rows.data.as_ptr().add(row * scales.rows.stride), scales.rows.stride);
+                let y = scales.columns.data.as_ptr().add(panel * scales.columns.stride);
+                let out = (out.data.as_mut_ptr().add(row * out.stride + panel * TILE), out.stride);
+                match count {
+                    1 => rows_of::<1>(depth, a, b, x, y, out, add),
+                    2 => rows_of::<2>(depth, a, b, x, y, out, add),
+                    3 => rows_of::<3>(depth, a, b, x, y, out, add),
+                    4 => rows_of::<4>(depth, a, b, x, y, out, add),
+                    5 => rows_of::<5>(depth, a, b, x, y, out, add),
+                    _ => rows_of::<6>(depth, a, b, x, y, out, add),
+                }
             }
+            row += count;
         }
-        row += count;
     }
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn rows_of<const R: usize>(
     depth: usize,
-    a: (*const i16, usize),
+    a: *const i16,
     b: (*const i16, usize),
     x: (*const f32, usize),
     y: *const f32,
@@ -63,8 +66,7 @@ unsafe fn rows_of<const R: usize>(
             let panel = b.0.add(k * b.1).cast::<__m256i>();
             let (low, high) = (_mm256_loadu_si256(panel), _mm256_loadu_si256(panel.add(1)));
             for r in 0..R {
-                let pair = a.0.add(r * a.1 + 2 * k).cast::<i32>().read_unaligned();
-                let pair = _mm256_set1_epi32(pair);
+                let pair = _mm256_set1_epi32(a.add(r * STRIDE + 2 * k).cast::<i32>().read_unaligned());
                 sums[r][0] = _mm256_add_epi32(sums[r][0], _mm256_madd_epi16(low, pair));
                 sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(high, pair));
             }
