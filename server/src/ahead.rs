@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tower_lsp::lsp_types::Url;
 
 use crate::document::Snapshot;
-use crate::prompt;
 use crate::reuse::{self, answers::By};
 use crate::scheduler;
 use crate::selected::Selected;
@@ -26,7 +25,7 @@ pub(crate) fn work_ahead(state: &State, uri: &Url, suggestion: &Suggestion, snap
     // The prompt needs no syntax.
     let (snapshot, offset) = accepted.taken(&Snapshot { syntax: None, ..snapshot.clone() });
     let site = Site::at(&snapshot.text, offset);
-    let prompt = prompt::prompt(&snapshot.text, &site, agreed.relative_path(uri));
+    let prompt = agreed.prompt(uri, &snapshot, &site);
     let mut request = scheduler::request(&settings, &snapshot, prompt, site.span);
     // Nobody waits.
     request.deadline = None;

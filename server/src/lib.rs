@@ -1,7 +1,7 @@
 //! The completion daemon: LSP in, suggestions out.
 //!
 //! One keystroke goes through `lsp` (routing), `handlers` (one file a method), `documents`, `document` and
-//! `position` (the mirror), `privacy` and `trigger` (whether), `scheduler` (newest wins), `site` and `prompt` (what the engine sees), the engine,
+//! `position` (the mirror), `privacy` and `trigger` (whether), `scheduler` (newest wins), `site`, `neighbours` and `prompt` (what the engine sees), the engine,
 //! `postprocess` and `reuse` (what the user sees), `to_lsp`. What becomes of it is followed by `offers` and counted by `stats`.
 //!
 //! The terminal's half is `cli` (what can be asked for) and `commands` (one file a command), with what they share:
@@ -36,6 +36,7 @@ mod transport;
 mod document;
 mod documents;
 mod languages;
+mod neighbours;
 pub mod position;
 mod privacy;
 mod syntax;

@@ -116,7 +116,7 @@ impl fmt::Display for Excluded {
 }
 
 /// How long what was read of a folder is believed.
-const FRESH: Duration = Duration::from_secs(1);
+pub(crate) const FRESH: Duration = Duration::from_secs(1);
 
 /// Answers whether files may be read. Any thread may ask; ignore files are read anew when they may have changed.
 pub(crate) struct Privacy {
@@ -172,7 +172,6 @@ impl Privacy {
     }
 
     /// Whether a file may be read as context for another one.
-    #[allow(dead_code, reason = "the prompt's context from other files asks it")]
     pub(crate) fn may_read(&self, path: &Path) -> bool {
         self.refuse_path(path).is_none() && !self.is_git_ignored(path)
     }
@@ -219,7 +218,6 @@ impl Privacy {
         None
     }
 
-    #[allow(dead_code, reason = "see may_read")]
     fn is_git_ignored(&self, path: &Path) -> bool {
         for at in path.ancestors().skip(1) {
             let folder = self.folder(at);

@@ -60,7 +60,7 @@ fn suffix_end(text: &Rope, site: &Site) -> usize {
 }
 
 /// The model knows one line break.
-fn with_lf(text: &str) -> String {
+pub(crate) fn with_lf(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
 

@@ -16,7 +16,6 @@ use crate::class::Class;
 use crate::document::Snapshot;
 use crate::position::{self, Encoding};
 use crate::postprocess;
-use crate::prompt;
 use crate::protocol::SelectedCompletionInfo;
 use crate::request_log::RequestLog;
 use crate::reuse::{self, Shown, answers::By};
@@ -185,7 +184,8 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
         return answered(log, Err(reason));
     }
     log.asks_for(Class::asked(site.span));
-    let prompt = prompt::prompt(&snapshot.text, &site, agreed.relative_path(uri));
+    state.goes_on_in(uri);
+    let prompt = agreed.prompt(uri, &snapshot, &site);
     log.prompted();
     let settings = agreed.settings();
     let request = request(&settings, &snapshot, prompt, site.span);
@@ -226,7 +226,7 @@ pub(crate) fn prepare(state: &State, uri: &Url, offset: usize) {
         && agreed.refuse(uri, &snapshot.language).is_none()
     {
         let site = Site::at(&snapshot.text, offset);
-        let prompt = prompt::prompt(&snapshot.text, &site, agreed.relative_path(uri));
+        let prompt = agreed.prompt(uri, &snapshot, &site);
         agreed.engine.prepare(snapshot.document, prompt);
     }
 }

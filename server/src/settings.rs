@@ -37,6 +37,8 @@ pub struct Settings {
     pub threshold: f32,
     /// A suggestion whose tokens' mean probability (geometric) is lower is not shown.
     pub min_probability: f32,
+    /// Pieces of other files stand in prompts.
+    pub other_files: bool,
     /// While a suggestion is on the screen, what would follow it is worked out.
     pub next_suggestion: bool,
     /// Tokens of a suggestion, at most.
@@ -158,6 +160,7 @@ impl Layers {
             block: decoding.block,
             threshold: decoding.threshold,
             min_probability: 0.0,
+            other_files: true,
             next_suggestion: false,
             max_tokens: 64,
             deadline: DEADLINE_CPU,

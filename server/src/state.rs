@@ -4,20 +4,24 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use cinnabar_engine::{DocumentId, Engine, Load};
+use cinnabar_engine::{DocumentId, Engine, Load, Prompt};
 use serde_json::Value;
 use tower_lsp::lsp_types::{MessageType, Url};
 
 use crate::client::Client;
+use crate::document::Snapshot;
 use crate::documents::Documents;
 use crate::engine_status::EngineStatus;
+use crate::neighbours::Neighbours;
 use crate::offers::Offers;
 use crate::position::Encoding;
 use crate::privacy::verdicts::Verdicts;
+use crate::prompt;
 use crate::reuse::answers::{self, Answers};
 use crate::scheduler::Placed;
 use crate::settings::sources::Setup;
 use crate::settings::{self, Layers, Problems, Settings, Source};
+use crate::site::Site;
 use crate::stats::tally::Tally;
 use crate::suggestion::Reason;
 
@@ -39,6 +43,8 @@ pub struct State {
     pub(crate) answers: Arc<Mutex<Answers>>,
     /// What was suggested, until it is known what became of it.
     offers: Mutex<Offers>,
+    /// Where the user asked last.
+    current: Mutex<Option<Url>>,
     /// Where that is counted.
     tally: Tally,
     /// What the user and the machine say.
@@ -64,6 +70,8 @@ pub(crate) struct Agreed {
     pub(crate) roots: Vec<PathBuf>,
     /// What may be read.
     pub(crate) privacy: Verdicts,
+    /// What other files say.
+    pub(crate) neighbours: Neighbours,
     pub(crate) engine: Engine,
 }
 
@@ -76,6 +84,7 @@ impl State {
             client,
             answers: Arc::default(),
             offers: Mutex::new(Offers::new()),
+            current: Mutex::default(),
             tally: Tally::new(setup.counts.clone()),
             setup,
             layers: Mutex::default(),
@@ -109,8 +118,27 @@ impl State {
         }
     }
 
+    /// The user types in this document now: the one before is done for the moment, and may help here.
+    pub(crate) fn goes_on_in(&self, uri: &Url) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = (current.as_ref() != Some(uri)).then(|| current.replace(uri.clone())).flatten();
+        drop(current);
+        before.into_iter().for_each(|before| self.has_now(&before));
+    }
+
+    /// What a buffer says now may help in others.
+    pub(crate) fn has_now(&self, uri: &Url) {
+        if let Some(agreed) = self.agreed()
+            && let Some((path, name)) = agreed.file(uri)
+            && let Some(text) = self.documents.edit(uri, |document| document.text().clone())
+        {
+            agreed.neighbours.left(path, name, text);
+        }
+    }
+
     /// A document is closed.
     pub(crate) fn closed(&self, document: DocumentId) {
+        self.agreed().into_iter().for_each(|agreed| agreed.neighbours.closed(document));
         self.offers().close(document).into_iter().for_each(|settled| self.tally.count(settled));
     }
 
@@ -144,8 +172,17 @@ impl State {
         let privacy = Verdicts::new(roots.clone());
         privacy.disable(&settings.disabled_globs);
         let (started_with, settings) = (settings.clone(), RwLock::new(Arc::new(settings)));
-        let _ =
-            self.agreed.set(Agreed { encoding, settings, started_with, problems, roots, privacy, engine });
+        let neighbours = Neighbours::new(privacy.privacy(), roots.clone());
+        let _ = self.agreed.set(Agreed {
+            encoding,
+            settings,
+            started_with,
+            problems,
+            roots,
+            privacy,
+            neighbours,
+            engine,
+        });
     }
 
     /// Takes what the client says of its settings now.
@@ -182,6 +219,7 @@ impl State {
             self.client.show(MessageType::INFO, message);
         }
         agreed.privacy.disable(&settings.disabled_globs);
+        agreed.neighbours.clear();
         *agreed.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         // They were given under the old ones.
         *self.answers() = Answers::default();
@@ -213,9 +251,27 @@ impl Agreed {
         Some(Reason::Excluded)
     }
 
+    /// A file's path and what it is called in prompts; `None` for a buffer that is no file.
+    pub(crate) fn file(&self, uri: &Url) -> Option<(PathBuf, String)> {
+        Some((uri.to_file_path().ok()?, self.relative_path(uri)?))
+    }
+
+    /// What the engine sees at a site of a document.
+    pub(crate) fn prompt(&self, uri: &Url, snapshot: &Snapshot, site: &Site) -> Prompt {
+        let (text, file) = (&snapshot.text, self.file(uri));
+        let name = file.as_ref().map(|(_, name)| name.clone());
+        let mut prompt = prompt::prompt(text, site, name);
+        if let Some((path, _)) = file.filter(|_| self.settings().other_files) {
+            let behind = prompt.suffix.find('\n').map_or("", |at| &prompt.suffix[at..]);
+            let snippet = self.neighbours.snippet(snapshot.document, &path, text, site.offset, behind);
+            prompt.snippets.extend(snippet);
+        }
+        prompt
+    }
+
     /// A buffer's path for the prompt: relative to the innermost folder of the workspace, the bare name outside
     /// of all, nothing for a buffer that is no file.
-    pub(crate) fn relative_path(&self, uri: &Url) -> Option<String> {
+    fn relative_path(&self, uri: &Url) -> Option<String> {
         let path = uri.to_file_path().ok()?;
         let inside = self.roots.iter().filter_map(|root| path.strip_prefix(root).ok());
         let relative = inside.min_by_key(|path| path.components().count());

@@ -25,6 +25,7 @@ mod documents;
 mod engine;
 mod fuzz;
 mod lifecycle;
+mod neighbours;
 mod scheduling;
 mod secrets;
 mod settings;

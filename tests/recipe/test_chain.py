@@ -171,3 +171,14 @@ def test_the_end_row_is_fitted_and_nothing_else_changes(work, tmp_path):
     assert path.stat().st_size == (work / "model" / "tiny.gguf").stat().st_size
     for name, weight in before.state_dict().items():
         assert name == "token_embd.weight" or torch.equal(weight, after.state_dict()[name])
+
+
+def test_cursors_bring_the_nearest_files_of_their_repository():
+    text = "".join(f"def function_{n}(first):\n    return first + {n}\n\n" for n in range(200))
+    paths = ["a/one.py", "a/two.py", "a/b/three.py", "c/four.py", "a/five.go"]
+    documents = [{"repository": "r", "path": path, "language": "go" if path.endswith("go") else "python", "text": text} for path in paths]
+    documents.append({"repository": "other", "path": "a/six.py", "language": "python", "text": text})
+    cases = [case for case in cursors.sample(documents, 40, seed=5, whole=True) if case["repo"] == "r" and case["path"] == "a/one.py"]
+    assert cases and all(case["prefix"] + case["middle"] + case["suffix"] == text for case in cases)
+    cursors.with_neighbours(cases, documents, 2)
+    assert [other["path"] for other in cases[0]["neighbours"]] == ["a/two.py", "a/b/three.py"]

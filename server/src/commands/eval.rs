@@ -28,7 +28,7 @@ use crate::terminal;
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "\
 A set is a .jsonl or .jsonl.gz file, or a folder of such files, one case a line:
-  {id, lang, prefix, suffix, middle}  a gap and what stood in it; possibly {path, kind} as well
+  {id, lang, prefix, suffix, middle}  a gap and what stood in it; possibly {path, kind, neighbours} as well
   HumanEval-Infilling                 as its project publishes it: https://github.com/openai/human-eval-infilling
   SAFIM                               a gap with {task: block|control|api, tests: [{input, output: [..]}]}, from the fields
                                       eval_prompt, ground_truth and unit_tests of https://github.com/gonglinyuan/safim;
@@ -77,6 +77,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOW", value_enum, num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "isolated")]
     allow_execution: Option<Execution>,
+
+    /// Leaves out the other files that the cases of some sets bring (`neighbours`: [{path, text}]).
+    #[arg(long)]
+    alone: bool,
 
     /// Where answers are kept, a JSON line each; what it holds already is not asked again.
     #[arg(long, value_name = "FILE")]
@@ -162,7 +166,10 @@ fn score(args: &Args, global: &Global) -> anyhow::Result<()> {
     if cases.is_empty() {
         return Err(BadInput(format!("no case is in {}", args.language.join(" or "))).into());
     }
-    let cases = select::select(cases, args.limit, args.sample);
+    let mut cases = select::select(cases, args.limit, args.sample);
+    if args.alone {
+        cases.iter_mut().for_each(|case| case.neighbours.clear());
+    }
     let template = args.decoding.apply(ModeName::Auto, Request::new(DocumentId(0), Prompt::default()));
     template.validate()?;
     let sandbox = args.allow_execution.map(|isolation| Sandbox::new(isolation.into())).transpose()?;
@@ -249,6 +256,7 @@ fn head(args: &Args, set: &Path, template: &Request, model: Option<(&Path, &str)
         draft_steps: template.decoding.draft_steps,
         sampling: template.sampling,
         execution: execution.unwrap_or_else(|| "none".into()),
+        alone: args.alone,
     })
 }
 

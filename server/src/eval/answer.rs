@@ -10,6 +10,7 @@ use super::cases::Case;
 use super::harm::Harm;
 use super::outcome::Outcome;
 use super::score::score;
+use crate::neighbours::pieces::{Words, choose};
 use crate::site::Site;
 use crate::syntax::Syntax;
 use crate::{postprocess, prompt};
@@ -27,7 +28,9 @@ pub(super) fn ask(
     number: usize,
 ) -> Result<Outcome> {
     let (buffer, site) = buffer(case);
-    let prompt = prompt::prompt(&buffer, &site, case.path.clone());
+    let mut prompt = prompt::prompt(&buffer, &site, case.path.clone());
+    let others = case.neighbours.iter().map(|(path, pieces)| (path.as_str(), pieces));
+    prompt.snippets.extend(choose(others, &Words::around(&buffer, site.offset), None));
     let mut request = Request { document: DocumentId(number as u64), prompt, ..template.clone() };
     request.decoding.mode = mode;
     let completion = engine.submit(request).wait().with_context(|| format!("case {}", case.id))?;

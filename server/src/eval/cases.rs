@@ -6,13 +6,15 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use ropey::Rope;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::cut::Cut;
+use crate::neighbours::pieces::Pieces;
 
 /// Text around a gap and what stood in it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Case {
     /// Unique within the set.
     pub(crate) id: String,
@@ -28,6 +30,8 @@ pub(crate) struct Case {
     pub(crate) suffix: String,
     /// What stood in the gap.
     pub(crate) middle: String,
+    /// Other files of its project, each with its path, if the set has some.
+    pub(crate) neighbours: Vec<(String, Pieces)>,
     /// How the benchmark cuts an answer before it is judged.
     pub(crate) cut: Option<Cut>,
     /// What an answer has to pass.
@@ -80,6 +84,14 @@ struct Gap {
     task: Option<Cut>,
     #[serde(default)]
     tests: Value,
+    #[serde(default)]
+    neighbours: Vec<Neighbour>,
+}
+
+#[derive(Deserialize)]
+struct Neighbour {
+    path: String,
+    text: String,
 }
 
 /// The files of a set: the one, or every `.jsonl` and `.jsonl.gz` file of a folder in the order of their names.
@@ -158,8 +170,8 @@ fn case(line: Line, sound: Option<&HashSet<String>>) -> Result<Case> {
             prefix: prompt,
             suffix,
             middle: canonical_solution,
-            cut: None,
             tests: Some(Tests::Script(format!("{test}\ncheck({entry_point})\n"))),
+            ..Case::default()
         }),
         Line::Gap(gap) => match gap.task {
             Some(task) => task_case(gap, task, sound),
@@ -171,10 +183,15 @@ fn case(line: Line, sound: Option<&HashSet<String>>) -> Result<Case> {
                 prefix: gap.prefix,
                 suffix: gap.suffix,
                 middle: gap.middle,
+                neighbours: gap.neighbours.into_iter().map(in_pieces).collect(),
                 ..Case::default()
             }),
         },
     }
+}
+
+fn in_pieces(Neighbour { path, text }: Neighbour) -> (String, Pieces) {
+    (path, Pieces::of(Rope::from_str(&text)))
 }
 
 /// A case of SAFIM.
@@ -198,6 +215,7 @@ fn task_case(gap: Gap, task: Cut, sound: Option<&HashSet<String>>) -> Result<Cas
         middle: with_lf(gap.middle),
         cut: Some(task),
         tests,
+        ..Case::default()
     })
 }
 
@@ -226,7 +244,9 @@ mod tests {
             r#"{"task_id": "SingleLineInfilling/HumanEval/0/L0", "entry_point": "f", "prompt": "a\n",
             "suffix": "c\n", "canonical_solution": "b\n", "test": "def check(f): pass"}"#
                 .replace('\n', " ");
-        let gap = r#"{"id": "go-1", "lang": "go", "kind": "span", "path": "x.go", "prefix": "a", "suffix": "c", "middle": "b"}"#;
+        let gap = r#"{"id": "go-1", "lang": "go", "kind": "span", "path": "x.go", "prefix": "a", "suffix": "c", "middle": "b",
+            "neighbours": [{"path": "y.go", "text": "package y\n"}]}"#
+            .replace('\n', " ");
         let safim = r#"{"id": "b0", "lang": "python", "task": "block", "prefix": "a\r\n", "suffix": "c", "middle": "b",
             "tests": [{"input": "1", "output": ["2"]}]}"#
             .replace('\n', " ");
@@ -253,6 +273,9 @@ mod tests {
                 ("block/b1", "block", "python", "solution.py"),
             ]
         );
+        let neighbours: Vec<_> =
+            cases[0].neighbours.iter().map(|(path, pieces)| (path.as_str(), pieces.is_empty())).collect();
+        assert_eq!(neighbours, [("y.go", true)], "too short for a piece");
         let trial = Trial { input: "1".into(), output: vec!["2".into()] };
         let tests: Vec<_> = cases.into_iter().map(|case| case.tests).collect();
         let script = Tests::Script("def check(f): pass\ncheck(f)\n".into());

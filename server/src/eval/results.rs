@@ -41,6 +41,9 @@ pub(crate) struct Head {
     pub(crate) sampling: Sampling,
     /// Whether answers were run, and how they were kept apart from the machine.
     pub(crate) execution: String,
+    /// Whether other files of the cases were left out.
+    #[serde(default)]
+    pub(crate) alone: bool,
 }
 
 /// A results file, open to be added to.

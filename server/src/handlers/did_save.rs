@@ -11,4 +11,5 @@ pub(crate) fn did_save(state: &State, params: DidSaveTextDocumentParams) {
     if state.documents.edit(&uri, |mirror| mirror.heal(&text)) == Some(true) {
         tracing::warn!(%uri, "the mirror differed from the saved text");
     }
+    state.has_now(&uri);
 }

@@ -73,6 +73,11 @@ impl Verdicts {
         Verdicts { privacy, known, look: Mutex::new(ask), patience, fresh }
     }
 
+    /// What looks, for other threads that may wait.
+    pub(crate) fn privacy(&self) -> Arc<Privacy> {
+        Arc::clone(&self.privacy)
+    }
+
     /// Excludes what the settings' patterns name, and no longer what earlier ones did.
     pub(crate) fn disable(&self, globs: &[String]) {
         self.privacy.disable(globs);

@@ -45,7 +45,8 @@ impl Answers {
     /// server.
     pub(crate) fn key(&self, request: &Request) -> u64 {
         let prompt = &request.prompt;
-        self.hasher.hash_one((&prompt.path, &prompt.prefix, &prompt.suffix, request.max_lines))
+        let snippets: Vec<_> = prompt.snippets.iter().map(|snippet| (&snippet.path, &snippet.text)).collect();
+        self.hasher.hash_one((snippets, &prompt.path, &prompt.prefix, &prompt.suffix, request.max_lines))
     }
 
     /// The answer to the same question.
@@ -73,7 +74,7 @@ impl Answers {
 
 #[cfg(test)]
 mod tests {
-    use cinnabar_engine::{Counts, DocumentId, Prompt, Timings};
+    use cinnabar_engine::{Counts, DocumentId, Prompt, Snippet, Timings};
 
     use super::*;
 
@@ -89,12 +90,14 @@ mod tests {
     #[test]
     fn the_same_question_has_the_same_answer() {
         let mut answers = Answers::default();
-        let mut one_line = request("a");
+        let (mut one_line, mut informed) = (request("a"), request("a"));
         one_line.max_lines = Some(1);
-        let [key, other, one_line] = [request("a"), request("b"), one_line].map(|r| answers.key(&r));
+        informed.prompt.snippets = vec![Snippet { path: "b".into(), text: "c".into() }];
+        let questions = [request("a"), request("b"), one_line, informed];
+        let [key, other, one_line, informed] = questions.map(|request| answers.key(&request));
         answers.keep(key, &completion("x", Finish::End), By::Editor);
         assert_eq!(answers.find(key), Some((By::Editor, completion("x", Finish::End))));
-        assert_eq!((answers.find(other), answers.find(one_line)), (None, None));
+        assert_eq!([other, one_line, informed].map(|key| answers.find(key)), [None, None, None]);
         answers.keep(other, &completion("y", Finish::Deadline), By::Editor);
         assert_eq!(answers.find(other), None);
     }

@@ -126,7 +126,7 @@ fn whole(value: &Value) -> usize {
 }
 
 /// All of them, in the order in which they are shown.
-pub(super) static KEYS: LazyLock<[Key; 13]> = LazyLock::new(|| {
+pub(super) static KEYS: LazyLock<[Key; 14]> = LazyLock::new(|| {
     let decoding = Decoding::default();
     [
         Key {
@@ -220,6 +220,14 @@ pub(super) static KEYS: LazyLock<[Key; 13]> = LazyLock::new(|| {
             default: json!(0),
             project: Project::Anything,
             set: |settings, value| settings.min_probability = value.as_f64().unwrap_or_default() as f32,
+        },
+        Key {
+            name: "otherFiles",
+            about: "Read other files for a prompt: those of the same kind that are open, and some beside the one that is typed in. What is excluded, and what git ignores, is not read.",
+            kind: Kind::Switch,
+            default: json!(true),
+            project: Project::Off,
+            set: |settings, value| settings.other_files = value == true,
         },
         Key {
             name: "nextSuggestion",
