@@ -40,8 +40,9 @@ def states_of(model, text, case, limit):
     logits = model.logits(hidden).detach()
     logits[:, [EOM, MASK]] = -torch.inf
     largest, best = logits.max(-1)
-    wanted = torch.tensor([*middle, EOM])
-    return {"hidden": hidden, "largest": largest, "others": logits.logsumexp(-1), "right": best == wanted, "end": wanted == EOM}
+    wanted = torch.tensor([*middle, EOM], device=best.device)
+    states = {"hidden": hidden, "largest": largest, "others": logits.logsumexp(-1), "right": best == wanted, "end": wanted == EOM}
+    return {name: state.cpu() for name, state in states.items()}
 
 
 def collect(model, text, cases, limit, folder):
@@ -124,6 +125,7 @@ def main():
     a = arguments.parse_args()
     model, text = gguf_files.load(a.model).eval(), layout.Text(a.model.with_name("tokenizer.json"))
     today = model.token_embd.weight[EOM].detach()
+    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
     data = {name: collect(model, text, list(open_lines(path)), a.limit, a.states / name) for name, path in (("fit", a.fit), ("check", a.check))}
     before = exact(data["check"], today)
     print(f"today: {100 * before.float().mean():.2f} % of {len(before)}")

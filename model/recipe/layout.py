@@ -46,11 +46,20 @@ def split_suffix(prefix, suffix):
     return line, newline + rest
 
 
+def head(text, path, lines, limit=MAX_STREAM):
+    """Ids before the prefix of a stream of `limit` tokens at most."""
+    named = [FILE, *text.encode(path)[-MAX_PATH:]] if path else []
+    return named + [SUF, *text.encode(lines)[: min(MAX_SUFFIX, int(limit * SUFFIX_SHARE))], PRE]
+
+
+def closing(text, tail):
+    """Ids between the prefix and the middle."""
+    return [TAIL, *text.encode(tail)[:MAX_TAIL], MID] if tail.strip() else []
+
+
 def stream(text, path, prefix, suffix, limit=MAX_STREAM):
     """Ids of a cursor's stream, of `limit` tokens at most."""
     tail, lines = split_suffix(prefix, suffix)
-    head = [FILE, *text.encode(path)[-MAX_PATH:]] if path else []
-    head += [SUF, *text.encode(lines)[: min(MAX_SUFFIX, int(limit * SUFFIX_SHARE))], PRE]
-    closing = [TAIL, *text.encode(tail)[:MAX_TAIL], MID] if tail.strip() else []
-    room = min(int(limit * PREFIX_SHARE), limit - len(head) - MAX_TAIL - 2)
-    return head + text.encode_prefix(prefix)[-room:] + closing
+    before = head(text, path, lines, limit)
+    room = min(int(limit * PREFIX_SHARE), limit - len(before) - MAX_TAIL - 2)
+    return before + text.encode_prefix(prefix)[-room:] + closing(text, tail)

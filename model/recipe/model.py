@@ -133,12 +133,13 @@ class Session:
     def states(self, ids, causal, first=0):
         """Hidden states of rows `first` and up of `ids` at the end of the stream. Causal rows become part of it."""
         start, rows = self.cache.length, len(ids)
-        seen = torch.ones(rows, start + rows, dtype=torch.bool)
+        device = self.model.output_norm.device
+        seen = torch.ones(rows, start + rows, dtype=torch.bool, device=device)
         if causal:
             seen[:, start:] = seen[:, start:].tril()
         self.cache.commit = causal
-        positions = torch.arange(start, start + rows)[None]
-        hidden = self.model(torch.tensor([ids]), positions, seen[None, None], self.cache)
+        positions = torch.arange(start, start + rows, device=device)[None]
+        hidden = self.model(torch.tensor([ids], device=device), positions, seen[None, None], self.cache)
         self.cache.length += rows if causal else 0
         return hidden[0, first:]
 

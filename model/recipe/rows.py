@@ -1,7 +1,8 @@
 """Rows for training: streams of cursors as editors have them, and noised blocks that start at and after the cursors.
 
-A row has L positions: causal streams, one after the other, then blocks. Each stream ends with its middle and EOM. A
-block sees the stream before its start and itself in both directions; its masked rows predict their own tokens.
+A row has L positions: causal streams, one after the other, then blocks. Each stream ends with its middle and EOM. Cursors of
+one line see the same suffix and the same lines before: their streams share those positions and fork at that line. A block
+sees the stream before its start and itself in both directions; its masked rows predict their own tokens.
 """
 
 import json
@@ -16,9 +17,14 @@ from pack import FIELDS
 BLOCKS, BLOCK_SHARES = [8, 16, 32, 64], [0.15, 0.40, 0.35, 0.10]
 # Kinds of cursors, as often as editors ask: behind an indentation (Enter), inside a line with nothing or something right of
 # the cursor, at the start of a line.
-KINDS, KIND_SHARES = ["indented", "rest", "span", "lines"], [0.35, 0.25, 0.30, 0.10]
+KINDS, KIND_SHARES = ["indented", "rest", "span", "lines"], [0.40, 0.30, 0.20, 0.10]
+FORKS, FORK_SHARES = ["rest", "span"], [0.3, 0.7]  # kinds of further cursors on the same line
+MOST_FORKS = 5
 LONGEST_MIDDLE = 800  # characters; lengths are log-uniform in lines or characters
 PREFIX_WEIGHT = 0.25  # of a position before the cursor in the causal loss; inside the middle and at its end it is 1
+# Of a position in the prefix that goes on with a line break: where a line ends the middle may end as well, and is seen to
+# once in a stream, beside dozens of ends of lines before it.
+BREAK_WEIGHT = 0.03
 SNIPPETS = 0.25  # share of streams that begin with snippets of other files
 WEIGHTS = {"html": 0.5, "css": 0.5, "toml": 0.4, "yaml": 0.4, "shell": 0.6}  # of a language when files are drawn
 
@@ -54,16 +60,9 @@ class Corpus:
 @dataclass
 class Stream:
     ids: list
+    shared: int  # positions that it has in common with the streams beside it
     cursor: int  # position of the middle's first token
     has_tail: bool  # the tail and its markers stand right before the middle
-
-    def weights(self):
-        """Of each position's prediction of the next token."""
-        weights = np.zeros(len(self.ids), np.float32)
-        weights[self.cursor - 1 : len(self.ids) - 1] = 1
-        if not self.has_tail:
-            weights[self.ids.index(layout.PRE) : self.cursor - 1] = PREFIX_WEIGHT
-        return weights
 
 
 def cut(rng, text, kind):
@@ -102,12 +101,32 @@ def lines_on(rng, text, start):
     return end
 
 
+def forks(rng, text, start, end):
+    """Further cursors on the line of a middle that does not leave it: the same suffix begins behind the line."""
+    line_end = text.find("\n", start)
+    line_end = len(text) if line_end < 0 else line_end
+    line_start = text.rfind("\n", 0, start) + 1
+    if end > line_end or not text[line_start:line_end].strip():
+        return []
+    indented = line_end - len(text[line_start:line_end].lstrip(" \t"))
+    found = []
+    for _ in range(int(rng.integers(1, MOST_FORKS + 1))):
+        if line_end - indented < 4:
+            break
+        a, b = int(rng.integers(indented, line_end - 1)), line_end
+        if rng.choice(FORKS, p=FORK_SHARES) == "span":
+            b = min(line_end - 1, a + log_uniform(rng, line_end - a))
+        found.append((a, b))
+    return found
+
+
 class Rows:
     """Endless rows of `length` positions, the first `streams` of which are causal."""
 
-    def __init__(self, corpus, text, seed, length=2048, streams=1024):
+    def __init__(self, corpus, text, seed, length=2048, streams=1408):
         self.corpus, self.text, self.length, self.streams = corpus, text, length, streams
         self.rng = np.random.default_rng(seed)
+        self.breaks = np.array([text.decode([id]).startswith("\n") for id in range(text.vocab)])
 
     def snippets(self, number, room):
         ids = []
@@ -122,29 +141,47 @@ class Rows:
             ids += one if len(ids) + len(one) <= room else []
         return ids
 
-    def stream(self, room):
-        """A stream of at most `room` positions."""
+    def middle(self):
+        """A file, and a middle in it: (number, text, kind, start, end)."""
         while True:
             number = self.corpus.draw(self.rng)
             text, kind = self.corpus.read(number), self.rng.choice(KINDS, p=KIND_SHARES)
             found = cut(self.rng, text, kind)
-            if found is None or not text[slice(*found)].strip() and self.rng.random() < 0.9:
-                continue
-            start, end = found
-            end = min(end, start + LONGEST_MIDDLE)
-            prefix, suffix = text[max(0, start - 8000) : start], text[end : end + 4000]
+            if found and (text[slice(*found)].strip() or self.rng.random() < 0.1):
+                return number, text, kind, found[0], min(found[1], found[0] + LONGEST_MIDDLE)
+
+    def family(self, room, space):
+        """Streams of at most `room` positions that share what stands before their line, of `space` positions together."""
+        encode = self.text.encode
+        while True:
+            number, text, kind, start, end = self.middle()
+            cuts = [(start, end)] + (forks(self.rng, text, start, end) if kind != "lines" else [])
+            fork = len(text[: text.rfind("\n", 0, start) + 1].rstrip())  # white space between two lines may be one token
+            suffix = text[end : end + 4000]
             if kind == "lines" and suffix[1:].split("\n")[0].strip():
                 # Before a line that is not blank the engine puts the line break into the suffix; the answer ends with one too.
-                suffix, end = suffix[1:], end + 1
-            middle = [*self.text.encode(text[start:end]), EOM]
+                suffix, cuts = suffix[1:], [(start, end + 1)]
             crossed = self.snippets(number, room // 2 - 60) if self.rng.random() < SNIPPETS else []
             path = self.corpus.paths[number] if crossed or self.rng.random() < 0.9 else None
-            left = room - len(crossed) - len(middle)
-            if left < 96:
+            head = crossed + layout.head(self.text, path, layout.split_suffix(text[:start], suffix)[1], room - len(crossed))
+            own = []
+            for a, b in cuts:
+                tail = layout.closing(self.text, layout.split_suffix(text[:a], text[b : b + 400])[0])
+                opening = self.text.encode_prefix(text[fork:a]) + tail
+                own.append((opening, [*encode(text[a:b]), EOM], bool(tail)))
+            longest = max(len(opening) + len(middle) for opening, middle, _ in own)
+            left = room - len(head) - longest
+            if left < 64:
                 continue
-            before = layout.stream(self.text, path, prefix, suffix, left)
-            ids = crossed + before + middle
-            return Stream(ids, len(crossed) + len(before), before[-1] == layout.MID)
+            shared = head + encode(text[max(0, fork - 8 * room) : fork])[-min(left, int(room * layout.PREFIX_SHARE)) :]
+            kept, used = [], len(shared)
+            for opening, middle, has_tail in own:
+                used += len(opening) + len(middle)
+                if used > space:
+                    break
+                kept.append(Stream(shared + opening + middle, len(shared), len(shared) + len(opening), has_tail))
+            if kept:
+                return kept
 
     def block_start(self, stream):
         """A position where decoding may start a block: mostly in the middle, else in the prefix where no tail stands between."""
@@ -170,27 +207,43 @@ class Rows:
             masked[int(self.rng.integers(1, rows))] = True
         return masked
 
+    def causal_weights(self, stream, first):
+        """Of each position's prediction of the next token; what streams share counts in the first of them."""
+        ids = np.array(stream.ids)
+        weights, start = np.zeros(len(ids), np.float32), stream.ids.index(layout.PRE)
+        if first:
+            end = start + stream.ids[start:].index(layout.TAIL) if stream.has_tail else stream.cursor
+            weights[start : end - 1] = np.where(self.breaks[ids[start + 1 : end]], BREAK_WEIGHT, PREFIX_WEIGHT)
+        weights[stream.cursor - 1 : len(ids) - 1] = 1
+        return weights
+
     def row(self):
-        """Arrays of `length`: ids, positions, stream number (-1: padding), block number (0: stream), positions seen, target (-1: none), weight."""
-        ids, positions, block, seen = (np.zeros(self.length, np.int32) for _ in range(4))
+        """Arrays of `length`: ids, positions, stream number (-1: padding), fork number (0: shared), block number (0: stream),
+        positions seen, target (-1: none), weight."""
+        ids, positions, fork, block, seen = (np.zeros(self.length, np.int32) for _ in range(5))
         stream_of, target = np.full(self.length, -1, np.int32), np.full(self.length, -1, np.int32)
         weight = np.zeros(self.length, np.float32)
-        streams, at = [], 0
+        streams, families, at = [], 0, 0
         while self.streams - at > 160:
             room = min(self.streams - at, layout.MAX_STREAM)
             short = self.rng.random() < 0.6 and room > 480  # mostly short streams: more ends a position
-            stream = self.stream(int(self.rng.integers(200, 480)) if short else room)
-            here = slice(at, at + len(stream.ids))
-            ids[here], positions[here], stream_of[here] = stream.ids, np.arange(len(stream.ids)), len(streams)
-            seen[here] = np.arange(1, len(stream.ids) + 1)
-            target[here], weight[here] = [*stream.ids[1:], -1], stream.weights()
-            streams.append(stream)
-            at += len(stream.ids)
+            for stream in self.family(int(self.rng.integers(200, 480)) if short else room, self.streams - at):
+                first = not streams or streams[-1][0] != families
+                begin = 0 if first else stream.shared
+                size = len(stream.ids) - begin
+                here = slice(at, at + size)
+                streams.append((families, stream))
+                ids[here], positions[here] = stream.ids[begin:], np.arange(begin, len(stream.ids))
+                stream_of[here], fork[here] = families, np.where(positions[here] < stream.shared, 0, len(streams))
+                seen[here] = positions[here] + 1
+                target[here], weight[here] = [*stream.ids[begin + 1 :], -1], self.causal_weights(stream, first)[begin:]
+                at += size
+            families += 1
         number = 0
         while self.length - at >= BLOCKS[0]:
             number += 1
             chosen = int(self.rng.integers(len(streams)))
-            stream = streams[chosen]
+            family, stream = streams[chosen]
             start = self.block_start(stream)
             rows = min(int(self.rng.choice(BLOCKS, p=BLOCK_SHARES)), self.length - at)
             truth = np.full(rows, EOM, np.int32)
@@ -198,8 +251,8 @@ class Rows:
             truth[:real] = stream.ids[start : start + real]
             masked, here = self.noise(rows), slice(at, at + rows)
             ids[here], positions[here] = np.where(masked, MASK, truth), np.arange(start, start + rows)
-            stream_of[here], block[here], seen[here] = chosen, number, start
+            stream_of[here], fork[here], block[here], seen[here] = family, chosen + 1, number, start
             target[here] = np.where(masked, truth, -1)
             weight[here] = np.where(np.arange(rows) < real, 1, 1 / max(1, rows - real))  # all fill counts as one token
             at += rows
-        return ids, positions, stream_of, block, seen, target, weight
+        return ids, positions, stream_of, fork, block, seen, target, weight

@@ -44,12 +44,13 @@ class Batches(torch.utils.data.IterableDataset):
             yield tuple(map(torch.from_numpy, rows.row()))
 
 
-def seen_by(ids_of, block, seen, positions):
+def seen_by(stream, fork, block, seen, positions):
     """What a row attends to: its own stream before `seen`, its own block in both directions, itself."""
 
     def mask(batch, _, query, key):
-        same = (ids_of[batch, query] == ids_of[batch, key]) & (ids_of[batch, query] >= 0)
-        context = (block[batch, key] == 0) & (positions[batch, key] < seen[batch, query])
+        same = (stream[batch, query] == stream[batch, key]) & (stream[batch, query] >= 0)
+        on_path = (fork[batch, key] == 0) | (fork[batch, key] == fork[batch, query])
+        context = on_path & (block[batch, key] == 0) & (positions[batch, key] < seen[batch, query])
         own = (block[batch, key] == block[batch, query]) & (block[batch, query] > 0)
         return same & (context | own) | (query == key)
 
@@ -79,8 +80,8 @@ def cross_entropy(hidden, head, target, weight):
 
 def losses(model, cross_entropy, batch, causal_weight):
     """Runs one batch forward and backward; the causal and the masked loss, for the log."""
-    ids, positions, stream, block, seen, target, weight = (x.to(model.output_norm.device, non_blocking=True) for x in batch)
-    mask = attention_mask(seen_by(stream, block, seen, positions), *ids.shape, ids.device)
+    ids, positions, stream, fork, block, seen, target, weight = (x.to(model.output_norm.device, non_blocking=True) for x in batch)
+    mask = attention_mask(seen_by(stream, fork, block, seen, positions), *ids.shape, ids.device)
     with half_precision(ids.device):
         hidden = model(ids.long(), positions, mask).flatten(0, 1)
     # The head is run in chunks on a detached copy: their gradients meet in `leaf`, and the body runs backward once.
@@ -202,7 +203,8 @@ def main():
     arguments.add_argument("--steps", type=int, required=True)
     arguments.add_argument("--minutes", type=float, default=18)
     arguments.add_argument("--batch", type=int, default=32, help="rows of a step on each process")
-    arguments.add_argument("--length", type=int, default=2048, help="positions of a row, half of them streams")
+    arguments.add_argument("--length", type=int, default=2048, help="positions of a row")
+    arguments.add_argument("--streams", type=float, default=0.6875, help="share of a row's positions that is streams; the rest is blocks")
     arguments.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
     arguments.add_argument("--causal", type=float, default=0.7, help="weight of the causal loss")
     arguments.add_argument("--workers", type=int, default=12)

@@ -23,7 +23,7 @@ import gguf_files  # noqa: E402
 import golden  # noqa: E402
 import layout  # noqa: E402
 import rows  # noqa: E402
-from model import TINY, Model  # noqa: E402
+from model import TINY, Model, Session  # noqa: E402
 
 
 def run(stage, *arguments):
@@ -86,21 +86,62 @@ def test_the_corpus_holds_what_people_wrote_once(work):
 
 def test_rows_are_laid_out_as_decoding_asks(work):
     text = layout.Text(MODEL / "tokenizer.json")
-    maker = rows.Rows(rows.Corpus(work / "packed"), text, 7, length=1024, streams=512)
+    maker = rows.Rows(rows.Corpus(work / "packed"), text, 7, length=1024, streams=704)
+    forks = 0
     for _ in range(8):
-        ids, positions, stream, block, seen, target, weight = maker.row()
-        for number in range(stream.max() + 1):
-            here = (stream == number) & (block == 0)
+        ids, positions, stream, fork, block, seen, target, weight = maker.row()
+        path = lambda number: (block == 0) & (fork == number) | (block == 0) & (fork == 0) & (stream == stream[fork == number][0])
+        for number in range(1, fork.max() + 1):
+            here = path(number)
             assert (positions[here] == np.arange(here.sum())).all()
             assert ids[here][-1] == layout.EOM and (weight[here] > 0).any()
+            forks += 1
         for number in range(1, block.max() + 1):
             here = block == number
-            known = ids[(stream == stream[here][0]) & (block == 0)]
+            known = ids[path(fork[here][0])]
             truth = known[positions[here][0] :][: here.sum()]
             shown = np.where(target[here] >= 0, target[here], ids[here])
             assert (shown[: len(truth)] == truth).all() and (shown[len(truth) :] == layout.EOM).all()
             assert (ids[here][target[here] >= 0] == layout.MASK).all()
             assert (seen[here] == positions[here][0]).all()
+    assert forks > 24  # more than one of a line
+
+
+def test_cursors_of_a_line_have_the_streams_that_they_have_alone(work):
+    text = layout.Text(MODEL / "tokenizer.json")
+    corpus = rows.Corpus(work / "packed")
+    maker = rows.Rows(corpus, text, 3)
+    known = [corpus.read(number) for number in range(len(corpus.paths))]
+    for _ in range(40):
+        family = maker.family(600, 1400)
+        assert len({tuple(stream.ids[: stream.shared]) for stream in family}) == 1
+        for stream in family:
+            start = stream.ids.index(layout.PRE) + 1
+            end = stream.cursor if not stream.has_tail else start + stream.ids[start:].index(layout.TAIL)
+            prefix = text.decode(stream.ids[start:end])
+            assert text.encode_prefix(prefix) == stream.ids[start:end]
+            assert any(prefix + text.decode(stream.ids[stream.cursor : -1]) in document for document in known)
+
+
+def test_what_a_row_attends_to_is_what_its_stream_alone_would(work):
+    """Hidden states of a whole row equal those of each of its streams by itself."""
+    import torch
+
+    import train
+
+    torch.manual_seed(2)
+    model = Model(TINY)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1) if parameter.ndim == 2 else None
+    maker = rows.Rows(rows.Corpus(work / "packed"), layout.Text(MODEL / "tokenizer.json"), 4, length=768, streams=640)
+    ids, positions, stream, fork, block, seen, _, _ = (torch.from_numpy(x)[None] for x in maker.row())
+    mask = train.attention_mask(train.seen_by(stream, fork, block, seen, positions), 1, ids.shape[1], ids.device)
+    with torch.no_grad():
+        together = model(ids.long(), positions, mask)[0]
+    for number in range(1, int(fork.max()) + 1):
+        own = (block[0] == 0) & ((fork[0] == number) | (fork[0] == 0) & (stream[0] == stream[fork == number][0]))
+        alone = Session(model).states(ids[0, own].tolist(), causal=True)
+        assert (together[own] - alone).abs().max() < 1e-4
 
 
 def test_training_goes_on_where_it_stopped(work):
