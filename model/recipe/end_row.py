@@ -63,7 +63,7 @@ def reached(rows):
     """Rows that greedy decoding gets to when ends are right: all tokens before them in the middle are."""
     wrong = (~rows["right"] & ~rows["end"]).long()
     before = wrong.cumsum(0) - wrong
-    first = torch.zeros(int(rows["case"].max()) + 1, dtype=torch.long).index_reduce(0, rows["case"], before, "amin", include_self=False)
+    first = torch.zeros(int(rows["case"].max()) + 1, dtype=torch.long, device=before.device).index_reduce(0, rows["case"], before, "amin", include_self=False)
     return before == first[rows["case"]]
 
 
@@ -91,7 +91,7 @@ def exact(rows, row):
     ends = rows["hidden"] @ row > rows["largest"]
     good = torch.where(rows["end"], ends, ~ends & rows["right"]).long()
     cases = int(rows["case"].max()) + 1
-    return torch.ones(cases, dtype=torch.long).index_reduce(0, rows["case"], good, "amin").bool()
+    return torch.ones(cases, dtype=torch.long, device=good.device).index_reduce(0, rows["case"], good, "amin").bool()
 
 
 def embedding(path, mode="r"):
@@ -104,7 +104,7 @@ def embedding(path, mode="r"):
 
 
 def as_stored(row):
-    return quantize(row.numpy()[None], GGMLQuantizationType.Q8_0)[0]
+    return quantize(row.cpu().numpy()[None], GGMLQuantizationType.Q8_0)[0]
 
 
 def write(path, stored):
@@ -124,15 +124,18 @@ def main():
     arguments.add_argument("--write", action="store_true", help="put the row into the file")
     a = arguments.parse_args()
     model, text = gguf_files.load(a.model).eval(), layout.Text(a.model.with_name("tokenizer.json"))
-    today = model.token_embd.weight[EOM].detach()
     model = model.to("cuda" if torch.cuda.is_available() else "cpu")
-    data = {name: collect(model, text, list(open_lines(path)), a.limit, a.states / name) for name, path in (("fit", a.fit), ("check", a.check))}
+    today = model.token_embd.weight[EOM].detach()
+    data = {}
+    for name, path in (("fit", a.fit), ("check", a.check)):
+        states = collect(model, text, list(open_lines(path)), a.limit, a.states / name)
+        data[name] = {key: state.to(today.device) for key, state in states.items()}
     before = exact(data["check"], today)
     print(f"today: {100 * before.float().mean():.2f} % of {len(before)}")
     best, chosen = before.sum(), None
     for weight in END_WEIGHTS:
         stored = as_stored(fit(data["fit"], today, weight))
-        row = torch.from_numpy(dequantize(stored, GGMLQuantizationType.Q8_0).astype(np.float32))
+        row = torch.from_numpy(dequantize(stored, GGMLQuantizationType.Q8_0).astype(np.float32)).to(today.device)
         after = exact(data["check"], row)
         won, lost = (after & ~before).sum(), (before & ~after).sum()
         print(f"ends weigh {weight}: {100 * after.float().mean():.2f} %, {won} won, {lost} lost", flush=True)

@@ -3,7 +3,8 @@
     python pack.py --chosen CORPUS/chosen.jsonl.gz --out CORPUS/packed
 
 Writes text.bin (UTF-8), documents.npy (start and end of each text, language, folder) and paths.json. Text is packed as
-characters: rows are cut at any of them and tokenised when they are built, exactly as the engine tokenises prompts.
+characters: rows are cut at any of them and tokenised when they are built, exactly as the engine tokenises prompts. Of a
+repository that is larger than --most some folders are left out, so that no single one sets the style.
 """
 
 import argparse
@@ -37,15 +38,27 @@ def folders(documents):
             yield group[at : at + LARGEST]
 
 
+def at_most(groups, most):
+    """The groups without those that would bring their repository above `most` characters."""
+    sizes = collections.Counter()
+    for group in groups:
+        size = sum(len(document["text"]) for document in group)
+        if sizes[group[0]["repository"]] + size <= most:
+            sizes[group[0]["repository"]] += size
+            yield group
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--chosen", type=Path, required=True)
     arguments.add_argument("--out", type=Path, required=True)
+    arguments.add_argument("--most", type=float, default=12e6, help="characters of a repository")
     arguments.add_argument("--seed", type=int, default=1)
     a = arguments.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
     groups = list(folders(list(open_lines(a.chosen))))
     random.Random(a.seed).shuffle(groups)
+    groups = list(at_most(groups, a.most))
     names, paths, rows, at = list(LANGUAGES), [], [], 0
     with open(a.out / "text.bin", "wb") as f:
         for number, group in enumerate(groups):

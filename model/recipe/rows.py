@@ -185,7 +185,7 @@ class Rows:
 
     def block_start(self, stream):
         """A position where decoding may start a block: mostly in the middle, else in the prefix where no tail stands between."""
-        last = len(stream.ids) - 2
+        last = max(len(stream.ids) - 2, stream.cursor)  # a middle may be empty
         u = self.rng.random()
         if u < 0.4:
             return stream.cursor

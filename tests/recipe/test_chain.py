@@ -123,6 +123,12 @@ def test_cursors_of_a_line_have_the_streams_that_they_have_alone(work):
             assert any(prefix + text.decode(stream.ids[stream.cursor : -1]) in document for document in known)
 
 
+def test_a_block_may_start_where_nothing_is_missing(work):
+    maker = rows.Rows(rows.Corpus(work / "packed"), layout.Text(MODEL / "tokenizer.json"), 5)
+    empty = rows.Stream([layout.SUF, layout.PRE, 100, layout.TAIL, 101, layout.MID, layout.EOM], shared=2, cursor=6, has_tail=True)
+    assert {maker.block_start(empty) for _ in range(20)} == {6}
+
+
 def test_what_a_row_attends_to_is_what_its_stream_alone_would(work):
     """Hidden states of a whole row equal those of each of its streams by itself."""
     import torch
