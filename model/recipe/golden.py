@@ -116,6 +116,7 @@ def one(model, text, prompt):
     for name, mode in MODES.items():
         session.crop(start)
         ids, forwards = mode(session, best(last)[0])
+        ids = ids[:MOST]
         golden[name] = {"ids": ids, "text": text.decode(ids), "forwards": forwards}
     return golden, tensors
 

@@ -16,15 +16,15 @@ from pack import FIELDS
 
 BLOCKS, BLOCK_SHARES = [8, 16, 32, 64], [0.15, 0.40, 0.35, 0.10]
 # Kinds of cursors, as often as editors ask: behind an indentation (Enter), inside a line with nothing or something right of
-# the cursor, at the start of a line.
-KINDS, KIND_SHARES = ["indented", "rest", "span", "lines"], [0.40, 0.30, 0.20, 0.10]
+# the cursor, inside a line with what is missing reaching into a later one, at the start of a line.
+KINDS, KIND_SHARES = ["indented", "rest", "span", "across", "lines"], [0.36, 0.27, 0.14, 0.15, 0.08]
 FORKS, FORK_SHARES = ["rest", "span"], [0.3, 0.7]  # kinds of further cursors on the same line
 MOST_FORKS = 5
 LONGEST_MIDDLE = 800  # characters; lengths are log-uniform in lines or characters
 PREFIX_WEIGHT = 0.25  # of a position before the cursor in the causal loss; inside the middle and at its end it is 1
 # Of a position in the prefix that goes on with a line break: where a line ends the middle may end as well, and is seen to
 # once in a stream, beside dozens of ends of lines before it.
-BREAK_WEIGHT = 0.03
+BREAK_WEIGHT = 0.02
 SNIPPETS = 0.25  # share of streams that begin with snippets of other files
 WEIGHTS = {"html": 0.5, "css": 0.5, "toml": 0.4, "yaml": 0.4, "shell": 0.6}  # of a language when files are drawn
 
@@ -72,11 +72,20 @@ def cut(rng, text, kind):
     line_end = text.find("\n", at)
     line_end = len(text) if line_end < 0 else line_end
     indented = start + len(text[start:line_end]) - len(text[start:line_end].lstrip(" \t"))
+    inside = max(indented, start + 1)  # the start of a line asks for whole lines
     if kind == "span":
-        if line_end - indented < 4:
+        if line_end - inside < 4:
             return None
-        a = int(rng.integers(indented, line_end - 1))
+        a = int(rng.integers(inside, line_end - 1))
         return a, min(line_end - 1, a + log_uniform(rng, line_end - a))
+    if kind == "across":
+        last = text.find("\n", line_end + 1)
+        for _ in range(log_uniform(rng, 5) - 1):
+            last = text.find("\n", last + 1) if last > 0 else last
+        first = text.rfind("\n", 0, last) + 1 if last > 0 else 0
+        if line_end - inside < 1 or last - first < 2:
+            return None
+        return int(rng.integers(inside, line_end + 1)), int(rng.integers(first + 1, last))
     if kind == "lines":
         return start, lines_on(rng, text, start)
     if kind == "indented":
@@ -108,12 +117,12 @@ def forks(rng, text, start, end):
     line_start = text.rfind("\n", 0, start) + 1
     if end > line_end or not text[line_start:line_end].strip():
         return []
-    indented = line_end - len(text[line_start:line_end].lstrip(" \t"))
+    inside = max(line_end - len(text[line_start:line_end].lstrip(" \t")), line_start + 1)
     found = []
     for _ in range(int(rng.integers(1, MOST_FORKS + 1))):
-        if line_end - indented < 4:
+        if line_end - inside < 4:
             break
-        a, b = int(rng.integers(indented, line_end - 1)), line_end
+        a, b = int(rng.integers(inside, line_end - 1)), line_end
         if rng.choice(FORKS, p=FORK_SHARES) == "span":
             b = min(line_end - 1, a + log_uniform(rng, line_end - a))
         found.append((a, b))

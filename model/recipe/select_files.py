@@ -2,7 +2,8 @@
 
     python select_files.py --files CORPUS/files --eval FOLDER --out CORPUS/chosen.jsonl.gz
 
-Left out are: repositories that a cursor set under --eval was made of; files that share half of their lines' trigrams with
+Left out are: repositories that a cursor set under --eval was made of, and folders of others that bear such a repository's
+name (they may hold a copy); files that share half of their lines' trigrams with
 an earlier one; files that define a function of HumanEval under its name, or share long runs of words with HumanEval or
 SAFIM.
 """
@@ -57,7 +58,8 @@ class Evaluation:
         self.names |= {camel(name) for name in self.names if "_" in name}
 
     def holds(self, document):
-        if document["repository"].lower() in self.repositories:
+        folders = {part.lower() for part in document["path"].split("/")[:-1]}
+        if document["repository"].lower() in self.repositories or folders & {name.split("/")[1] for name in self.repositories}:
             return "held-out repository"
         if self.names & set(DEFINITION.findall(document["text"])):
             return "name of HumanEval"
