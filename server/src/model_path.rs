@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+/// The default model in a checkout.
+const SHIPPED: &str = "model/135m";
+
 /// No model, and where it was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotFound {
@@ -60,9 +63,9 @@ impl Surroundings {
         if let Some(beside) = beside {
             // target/<profile>/cinnabar or target/<triple>/<profile>/deps/test lie at most this deep in a checkout.
             let checkout = beside.ancestors().take(6).find(|root| root.join("Cargo.toml").is_file());
-            folders.extend(checkout.map(|root| root.join("model")));
+            folders.extend(checkout.map(|root| root.join(SHIPPED)));
         }
-        folders.extend(self.package.as_deref().and_then(Path::parent).map(|root| root.join("model")));
+        folders.extend(self.package.as_deref().and_then(Path::parent).map(|root| root.join(SHIPPED)));
         if let Some(beside) = beside {
             folders.push(beside.join("model"));
             folders.extend(beside.parent().map(|prefix| prefix.join("share/cinnabar/model")));
@@ -176,7 +179,7 @@ mod tests {
             data: Some(root.join("data")),
         };
         let built = around("checkout/target/x86_64-unknown-linux-gnu/release/cinnabar");
-        assert_eq!(built.folders()[0], root.join("checkout/model"));
+        assert_eq!(built.folders()[0], root.join("checkout/model/135m"));
         let installed = around("usr/bin/cinnabar");
         let expected = ["usr/bin/model", "usr/share/cinnabar/model", "data/cinnabar/model"];
         assert_eq!(installed.folders(), expected.map(|p| root.join(p)));
@@ -197,7 +200,7 @@ mod tests {
             package: Some("/checkout/server".into()),
             data: None,
         };
-        assert_eq!(around.folders()[0], Path::new("/checkout/model"));
+        assert_eq!(around.folders()[0], Path::new("/checkout/model/135m"));
     }
 
     #[test]
