@@ -22,6 +22,9 @@ pub fn floats(machine: &Machine) -> f64 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the level proves the instructions.
             Kind::Avx512 => || unsafe { x86::floats_avx512() },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: the level proves the instructions.
+            Kind::Neon => || unsafe { arm::floats() },
             _ => plain,
         },
     )
@@ -41,6 +44,9 @@ pub fn bytes(machine: &Machine) -> f64 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the level proves the instructions.
             Kind::Avx512 => || unsafe { x86::bytes_avx512() },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: the level proves the instructions.
+            Kind::Neon => || unsafe { arm::bytes() },
             _ => plain,
         },
     )
@@ -150,5 +156,43 @@ mod x86 {
         }
         black_box(sums);
         ROUNDS * CHAINS * 64 * 2
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use std::arch::aarch64::*;
+    use std::hint::black_box;
+
+    use super::ROUNDS;
+    use crate::dot::neon::sdot;
+
+    /// Chains that hide the latency of an instruction.
+    const CHAINS: usize = 16;
+
+    #[target_feature(enable = "neon")]
+    pub(super) fn floats() -> usize {
+        let x = black_box(vdupq_n_f32(0.5));
+        let mut sums = [x; CHAINS];
+        for _ in 0..ROUNDS {
+            for sum in &mut sums {
+                *sum = vfmaq_f32(x, *sum, x);
+            }
+        }
+        black_box(sums);
+        ROUNDS * CHAINS * 4 * 2
+    }
+
+    #[target_feature(enable = "neon,dotprod")]
+    pub(super) fn bytes() -> usize {
+        let x = black_box(vdupq_n_s8(3));
+        let mut sums = [vdupq_n_s32(0); CHAINS];
+        for _ in 0..ROUNDS {
+            for sum in &mut sums {
+                *sum = sdot(*sum, x, x);
+            }
+        }
+        black_box(sums);
+        ROUNDS * CHAINS * 16 * 2
     }
 }

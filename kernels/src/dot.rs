@@ -20,7 +20,7 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avxvnni;
 #[cfg(target_arch = "aarch64")]
-mod neon;
+pub(crate) mod neon;
 
 /// Blocks of rows, the first of which starts at the slices' beginnings.
 pub(crate) type Input<'a> = Bytes<&'a [i8], &'a [f32], &'a [i32]>;

@@ -5,7 +5,9 @@
 //! bits want them: twice the products of floats of the same register. The inner sums are whole numbers and equal at every level; the
 //! caller keeps them below 2³¹.
 
-use crate::level::{Kind, Level};
+#[cfg(target_arch = "x86_64")]
+use crate::level::Kind;
+use crate::level::Level;
 use crate::matrix::TILE;
 use crate::tile::Strided;
 

@@ -21,11 +21,9 @@ pub fn rms_norm(machine: &Machine, x: &[f32], weight: &[f32], eps: f32, out: &mu
         for row in unit * ROWS_PER_UNIT..rows.min((unit + 1) * ROWS_PER_UNIT) {
             let x = &x[row * width..][..width];
             let scale = 1.0 / (mean_square(machine.level, x) + eps).sqrt();
-            for (block, (x, g)) in x.chunks_exact(BLOCK).zip(weight.chunks_exact(BLOCK)).enumerate() {
-                let mut y = [0.0; BLOCK];
-                for ((y, x), g) in y.iter_mut().zip(x).zip(g) {
-                    *y = x * scale * g;
-                }
+            let ((x, _), (gains, _)) = (x.as_chunks(), weight.as_chunks());
+            for (block, (x, gains)) in x.iter().zip(gains).enumerate() {
+                let y = scaled(machine.level, x, gains, scale);
                 #[expect(unsafe_code, reason = "threads write different rows")]
                 // SAFETY: each row belongs to one unit.
                 unsafe {
@@ -41,6 +39,16 @@ fn mean_square(level: Level, x: &[f32]) -> f32 {
         Level::REFERENCE => x.iter().map(|x| x * x).sum::<f32>() / x.len() as f32,
         _ => sum_of_squares(level, x) / x.len() as f32,
     }
+}
+
+vectorised! {
+fn scaled(x: &[f32; BLOCK], gains: &[f32; BLOCK], scale: f32) -> [f32; BLOCK] {
+    let mut y = [0.0; BLOCK];
+    for i in 0..BLOCK {
+        y[i] = x[i] * scale * gains[i];
+    }
+    y
+}
 }
 
 vectorised! {

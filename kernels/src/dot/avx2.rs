@@ -16,6 +16,9 @@ use crate::tile::Strided;
 /// Rows between two requests for the weights that are read next.
 const ROWS: usize = 16;
 
+/// Rows whose products take turns: one alone would wait for each of its sums.
+const TOGETHER: usize = 2;
+
 /// See [`super::product`].
 ///
 /// # Safety
@@ -45,7 +48,6 @@ pub(super) unsafe fn product(
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn eight_outputs(rows: usize, chunk: Chunk, block: usize, half: usize) {
-    let ones = _mm256_set1_epi16(1);
     let first = block == 0 && !chunk.add;
     // SAFETY: `rows` rows and block `block` are inside.
     unsafe {
@@ -54,22 +56,50 @@ unsafe fn eight_outputs(rows: usize, chunk: Chunk, block: usize, half: usize) {
             std::array::from_fn(|quad| _mm256_loadu_si256(from.add(quad * 64).cast()));
         let scales = chunk.weight_scales.add(block * TILE + 8 * half);
         let scales = _mm256_cvtph_ps(_mm_loadu_si128(scales.cast()));
-        for r in 0..rows {
-            let quants = chunk.quants.add(r * chunk.width + block * BLOCK).cast::<i32>();
-            let product = |quad: usize| {
-                let a = _mm256_set1_epi32(quants.add(quad).read_unaligned());
-                _mm256_maddubs_epi16(weights[quad], a)
-            };
-            let eight =
-                |quad: usize| _mm256_madd_epi16(_mm256_add_epi16(product(quad), product(quad + 1)), ones);
-            let dot =
-                _mm256_add_epi32(_mm256_add_epi32(eight(0), eight(2)), _mm256_add_epi32(eight(4), eight(6)));
-            let at = r * (chunk.width / BLOCK) + block;
-            let dot = _mm256_add_epi32(dot, _mm256_set1_epi32(*chunk.offsets.add(at)));
-            let scale = _mm256_mul_ps(scales, _mm256_broadcast_ss(&*chunk.scales.add(at)));
-            let to = chunk.out.add(r * chunk.stride + 8 * half);
+        let mut row = 0;
+        while row + TOGETHER <= rows {
+            rows_of::<TOGETHER>(chunk, row, block, half, &weights, scales, first);
+            row += TOGETHER;
+        }
+        while row < rows {
+            rows_of::<1>(chunk, row, block, half, &weights, scales, first);
+            row += 1;
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn rows_of<const R: usize>(
+    chunk: Chunk,
+    row: usize,
+    block: usize,
+    half: usize,
+    weights: &[__m256i; BLOCK / 4],
+    scales: __m256,
+    first: bool,
+) {
+    let ones = _mm256_set1_epi16(1);
+    // SAFETY: rows `row..row + R` and block `block` are inside.
+    unsafe {
+        let at = |r: usize| (row + r) * (chunk.width / BLOCK) + block;
+        let mut dots: [__m256i; R] = std::array::from_fn(|r| _mm256_set1_epi32(*chunk.offsets.add(at(r))));
+        for quad in (0..BLOCK / 4).step_by(2) {
+            for r in 0..R {
+                let quants = chunk.quants.add((row + r) * chunk.width + block * BLOCK).cast::<i32>();
+                let product = |quad: usize| {
+                    let a = _mm256_set1_epi32(quants.add(quad).read_unaligned());
+                    _mm256_maddubs_epi16(weights[quad], a)
+                };
+                let eight = _mm256_madd_epi16(_mm256_add_epi16(product(quad), product(quad + 1)), ones);
+                dots[r] = _mm256_add_epi32(dots[r], eight);
+            }
+        }
+        for r in 0..R {
+            let scale = _mm256_mul_ps(scales, _mm256_broadcast_ss(&*chunk.scales.add(at(r))));
+            let to = chunk.out.add((row + r) * chunk.stride + 8 * half);
             let before = if first { _mm256_setzero_ps() } else { _mm256_loadu_ps(to) };
-            _mm256_storeu_ps(to, _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot), scale, before));
+            _mm256_storeu_ps(to, _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[r]), scale, before));
         }
     }
 }

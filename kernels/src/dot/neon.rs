@@ -83,7 +83,7 @@ unsafe fn rows_of<const R: usize>(chunk: Chunk) {
 /// Adds the products of four bytes to each of four sums. The intrinsic is not stable yet.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
-fn sdot(mut sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
+pub(crate) fn sdot(mut sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
     // SAFETY: reads and writes the named registers alone.
     unsafe {
         asm!("sdot {0:v}.4s, {1:v}.16b, {2:v}.16b", inout(vreg) sums, in(vreg) a, in(vreg) b,
