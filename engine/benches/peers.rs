@@ -3,6 +3,9 @@
 //!
 //! Candle's f32 forward is the engine's reference. Its quantised forward is counted as the products of all matrices in Q8_0
 //! alone, without norms and attention: less than it would take. llama.cpp runs its own bench tool on the same file.
+//!
+//! Completions are of the sample files, each with a cold stream and in the default mode: those of 32 tokens count. llama.cpp's
+//! tool reads as many tokens as the stream has and generates 32.
 //! Ratios are of medians; the lowest times stand beside them, which a busy machine disturbs least.
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
@@ -14,7 +17,9 @@ use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{DType, Device as CandleDevice, Module, Tensor};
 use cinnabar_engine::model::{Attention, Head, Model};
 use cinnabar_engine::sampler::Sampler;
-use cinnabar_engine::{Device, LoadOptions, Sampling, load_model};
+use cinnabar_engine::{
+    Control, Device, DocumentId, Infill, LoadOptions, Prompt, Request, Sampling, load, load_model,
+};
 
 /// What is timed: rows after a stream, and how often one after another.
 struct Work {
@@ -63,14 +68,14 @@ fn main() {
     let rounds = number("--rounds").unwrap_or(5);
     let file = "cinnabar-135m-q8_0-00001-of-00002.gguf";
     let model: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "model/135m", file].iter().collect();
-    let load = |device, exact| {
+    let options = |device, exact| {
         let (level, threads) = (value("--level"), Some(threads));
-        let options = LoadOptions { model: model.clone(), device, threads, level, exact };
-        load_model(&options).expect("because the model is shipped")
+        LoadOptions { model: model.clone(), device, threads, level, exact }
     };
-    let mut ours = load(Device::Cpu, false);
-    let mut exact = load(Device::Cpu, true);
-    let mut reference = load(Device::Reference, false);
+    let loaded = |device, exact| load_model(&options(device, exact)).expect("because the model is shipped");
+    let mut ours = loaded(Device::Cpu, false);
+    let mut exact = loaded(Device::Cpu, true);
+    let mut reference = loaded(Device::Reference, false);
     let matrices = quantised(ours.as_ref()).expect("because the shapes are those of the model");
     println!("{} against its peers, {threads} threads, {rounds} rounds", ours.device());
     for work in &WORKS {
@@ -95,7 +100,10 @@ fn main() {
                     "cinnabar" => run(ours.as_mut(), work.tokens, work.rows, work.stream),
                     "cinnabar, exact" => run(exact.as_mut(), work.tokens, work.rows, work.stream),
                     "candle, f32" => run(reference.as_mut(), work.tokens, work.rows, work.stream),
-                    "llama.cpp" => llama_bench(&llama, &model, threads),
+                    "llama.cpp" => {
+                        let (tool, arguments) = llama.as_ref().expect("because it was asked for");
+                        llama_bench(tool, arguments, &model, threads)
+                    }
                     _ => products(&matrices, work.rows),
                 });
             }
@@ -115,6 +123,76 @@ fn main() {
             );
         }
     }
+    if let Some(tool) = value("--llama-bench") {
+        let mut infill = load(&options(Device::Cpu, false)).expect("because the model is shipped");
+        completions(infill.as_mut(), &tool, &model, threads, rounds);
+    }
+}
+
+/// Tokens of a completion that counts.
+const TOKENS: usize = 32;
+
+/// Every tenth line of the sample files, completed at its end.
+fn prompts() -> Vec<Prompt> {
+    let samples: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "tests", "data", "samples"].iter().collect();
+    let mut prompts = Vec::new();
+    for name in ["debounce.ts", "lru_cache.py", "ring_buffer.rs", "worker_pool.go"] {
+        let text = std::fs::read_to_string(samples.join(name)).expect("because the samples are shipped");
+        for (at, _) in text.match_indices('\n').step_by(10).skip(1) {
+            let (prefix, suffix) = text.split_at(at);
+            let (prefix, suffix, snippets) = (prefix.into(), suffix.into(), Vec::new());
+            prompts.push(Prompt { snippets, path: Some(name.into()), prefix, suffix });
+        }
+    }
+    prompts
+}
+
+fn completions(infill: &mut dyn Infill, tool: &str, model: &Path, threads: usize, rounds: usize) {
+    let mut documents = 0..;
+    let mut complete = |prompt: &Prompt| {
+        let document = DocumentId(documents.next().expect("because numbers do not end"));
+        let request = Request { max_tokens: TOKENS, ..Request::new(document, prompt.clone()) };
+        let clock = Instant::now();
+        let completion =
+            infill.infill(&request, &mut Control::unbounded()).expect("because nothing stops it");
+        (clock.elapsed(), completion.counts)
+    };
+    let mut works: Vec<(Prompt, usize, Vec<Duration>, Vec<Duration>)> = prompts()
+        .into_iter()
+        .filter_map(|prompt| {
+            let counts = complete(&prompt).1;
+            (counts.tokens == TOKENS).then_some((prompt, counts.stream, vec![], vec![]))
+        })
+        .collect();
+    for _ in 0..rounds {
+        for (prompt, stream, ours, theirs) in &mut works {
+            ours.push(complete(prompt).0);
+            let pair = format!("{stream},{TOKENS}");
+            theirs.push(llama_bench(tool, &["-p", "0", "-n", "0", "-pg", &pair], model, threads));
+        }
+    }
+    println!("{} fill-in-the-middle completions of {TOKENS} tokens, cold", works.len());
+    let median = |times: &mut [Duration]| {
+        times.sort_unstable();
+        times[times.len() / 2].as_secs_f64() * 1e3
+    };
+    let (mut sums, mut ratios) = ((0.0, 0.0), Vec::new());
+    for (_, stream, ours, theirs) in &mut works {
+        let (ours, theirs) = (median(ours), median(theirs));
+        println!(
+            "  stream of {stream:>4}: cinnabar {ours:>7.1} ms, llama.cpp {:>5.2} times as long",
+            theirs / ours
+        );
+        sums = (sums.0 + ours, sums.1 + theirs);
+        ratios.push(theirs / ours);
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!(
+        "  in all: cinnabar {:.1} ms, llama.cpp {:.2} times as long, {:.2} at least",
+        sums.0,
+        sums.1 / sums.0,
+        ratios.first().copied().unwrap_or(f64::NAN)
+    );
 }
 
 /// Runs `tokens` tokens after `stream`, `rows` at a time; a single row or a step picks a token for each row.
@@ -167,13 +245,12 @@ fn products(matrices: &[(QMatMul, usize)], rows: usize) -> Duration {
 }
 
 /// One run of llama.cpp's bench tool: the time that it reports.
-fn llama_bench(llama: &Option<(String, &[&str])>, model: &Path, threads: usize) -> Duration {
-    let (tool, arguments) = llama.as_ref().expect("because it was asked for");
+fn llama_bench(tool: &str, arguments: &[&str], model: &Path, threads: usize) -> Duration {
     let output = Command::new(tool)
         .args(["-r", "1", "-o", "json", "-m"])
         .arg(model)
         .args(["-t", &threads.to_string()])
-        .args(*arguments)
+        .args(arguments)
         .output()
         .expect("because the tool was named");
     let report: serde_json::Value =
