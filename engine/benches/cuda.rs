@@ -7,7 +7,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use cinnabar_engine::config::{Config, Limits, Special};
+use cinnabar_engine::bench::Size;
+use cinnabar_engine::config::Config;
 use cinnabar_engine::cuda::{CudaModel, CudaOptions};
 use cinnabar_engine::gguf::Gguf;
 use cinnabar_engine::model::{Attention, Head, Model};
@@ -26,11 +27,7 @@ fn main() {
             let gguf = Gguf::open(path).unwrap();
             CudaModel::new(Config::from_gguf(&gguf).unwrap(), &gguf, &options)
         }
-        None => CudaModel::random(
-            geometry("135M, random weights", 49_152, 576, 30, 9, 3, 64, 1536),
-            true,
-            &options,
-        ),
+        None => CudaModel::random(Size::Tiny.config(), Size::Tiny.is_tied(), &options),
     };
     match small {
         Ok(model) => measure(model),
@@ -40,12 +37,8 @@ fn main() {
         Err(error) => panic!("{error}"),
     }
     if args.iter().any(|a| a == "--large") {
-        for (config, tied) in [
-            (geometry("0.5B, random weights", 151_936, 896, 24, 14, 2, 64, 4864), true),
-            (geometry("1.5B, random weights", 151_936, 1536, 28, 12, 2, 128, 8960), true),
-            (geometry("7B, random weights", 152_064, 3584, 28, 28, 4, 128, 18_944), false),
-        ] {
-            measure(CudaModel::random(config, tied, &options).unwrap());
+        for size in [Size::Half, Size::OneAndAHalf, Size::Seven] {
+            measure(CudaModel::random(size.config(), size.is_tied(), &options).unwrap());
         }
     }
 }
@@ -133,31 +126,4 @@ fn prefill(model: &mut CudaModel, tokens: usize) -> f64 {
 
 fn sampler(model: &CudaModel) -> Sampler {
     Sampler { sampling: Sampling::default(), banned: model.config().special.mask }
-}
-
-fn geometry(
-    name: &str,
-    vocab: usize,
-    hidden: usize,
-    layers: usize,
-    heads: usize,
-    kv_heads: usize,
-    head_dim: usize,
-    ffn: usize,
-) -> Config {
-    Config {
-        name: name.into(),
-        vocab,
-        hidden,
-        layers,
-        heads,
-        kv_heads,
-        head_dim,
-        ffn,
-        rope_theta: 100_000.0,
-        norm_eps: 1e-5,
-        context: 8192,
-        special: Special { sep: 5, file: 6, suffix: 8, prefix: 9, tail: 10, middle: 11, end: 15, mask: 16 },
-        limits: Limits { stream: 1024, suffix: 400, tail: 32, path: 24 },
-    }
 }

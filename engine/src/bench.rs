@@ -3,18 +3,26 @@
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
+use crate::cuda::{CudaModel, CudaOptions};
 use crate::error::EngineError;
 use crate::load::{LoadOptions, load_model};
-use crate::model::{Attention, Head, Model};
+use crate::model::{Attention, Ceiling, Head, Model};
 use crate::request::Sampling;
 use crate::sampler::Sampler;
 
+mod size;
+
+pub use size::Size;
+
 /// Rows of the prefills that are measured.
 const PREFILLS: [usize; 3] = [512, 128, 32];
+const GPU_PREFILLS: [usize; 2] = [1024, 128];
 /// Tokens of the stream before a measured step.
 const STREAM: usize = 1000;
+const GPU_STREAMS: [usize; 3] = [256, STREAM, 4000];
 /// Rows of a measured denoise step.
 const STEP_ROWS: usize = 32;
+const GPU_STEP_ROWS: [usize; 4] = [8, 16, 32, 64];
 
 /// What was measured and where.
 #[derive(Debug, Clone)]
@@ -25,8 +33,8 @@ pub struct Report {
     pub device: String,
     /// One entry for each kind of work.
     pub samples: Vec<Samples>,
-    /// Operations that the device's multiply instructions make in a second at most, measured; `None` where it was not.
-    pub ceiling: Option<f64>,
+    /// What bounds the times, measured; `None` where it was not.
+    pub ceiling: Option<Ceiling>,
 }
 
 /// The times of one kind of work.
@@ -59,23 +67,59 @@ pub enum Work {
     },
 }
 
+impl Samples {
+    /// The least time that the ceiling allows over the median; `None` for a prefill whose passes wait for more than their
+    /// weights.
+    pub fn share(&self, ceiling: Ceiling) -> Option<f64> {
+        let median = self.times.get((self.times.len() - 1) / 2)?.as_secs_f64();
+        match (ceiling, self.work) {
+            (Ceiling::Operations(second), _) => Some(self.operations / second / median),
+            (Ceiling::Bytes { .. }, Work::Prefill(_)) => None,
+            (Ceiling::Bytes { pass, second }, _) => Some(pass / second / median),
+        }
+    }
+}
+
 /// Loads the model and measures each kind of work `rounds` times.
 pub fn run(options: &LoadOptions, rounds: usize) -> Result<Report, EngineError> {
-    let mut model = load_model(options)?;
+    report(load_model(options)?.as_mut(), rounds)
+}
+
+/// Measures random weights of another geometry on the GPU of this index.
+pub fn run_random(size: Size, index: usize, rounds: usize) -> Result<Report, EngineError> {
+    let options = CudaOptions { index, ..CudaOptions::default() };
+    report(&mut CudaModel::random(size.config(), size.is_tied(), &options)?, rounds)
+}
+
+fn report(model: &mut dyn Model, rounds: usize) -> Result<Report, EngineError> {
     let ceiling = model.ceiling();
-    let samples = measure(model.as_mut(), rounds)?;
+    let works = works(model, ceiling);
+    let samples = measure(model, &works, rounds)?;
     Ok(Report { model: model.config().name.clone(), device: model.device(), samples, ceiling })
+}
+
+/// What is measured: on a GPU more rows and longer streams.
+fn works(model: &dyn Model, ceiling: Option<Ceiling>) -> Vec<Work> {
+    let on_gpu = matches!(ceiling, Some(Ceiling::Bytes { .. }));
+    let (prefills, streams, rows) = match on_gpu {
+        true => (&GPU_PREFILLS[..], &GPU_STREAMS[..], &GPU_STEP_ROWS[..]),
+        false => (&PREFILLS[..], &[STREAM][..], &[STEP_ROWS][..]),
+    };
+    let longest = model.config().context.saturating_sub(rows[rows.len() - 1]);
+    let prefills = prefills.iter().map(|&rows| Work::Prefill(rows.min(longest)));
+    let steps = streams
+        .iter()
+        .flat_map(|&stream| rows.iter().map(move |&rows| Work::Step { rows, stream: stream.min(longest) }));
+    prefills.chain(steps).chain([Work::CausalToken { stream: STREAM.min(longest) }]).collect()
 }
 
 /// Measures each kind of work `rounds` times, after one round that does not count. Rounds of all kinds take turns, so
 /// that a machine that slows down slows all of them.
-pub fn measure(model: &mut dyn Model, rounds: usize) -> Result<Vec<Samples>, EngineError> {
-    let stream = STREAM.min(model.config().context.saturating_sub(STEP_ROWS));
-    let prefills = PREFILLS.into_iter().map(|rows| Work::Prefill(rows.min(stream)));
-    let steps = [Work::Step { rows: STEP_ROWS.min(model.max_rows()), stream }, Work::CausalToken { stream }];
+pub fn measure(model: &mut dyn Model, works: &[Work], rounds: usize) -> Result<Vec<Samples>, EngineError> {
     let operations = |work| operations(model.config(), work);
-    let new = |work| Samples { work, operations: operations(work), times: Vec::with_capacity(rounds) };
-    let mut samples: Vec<Samples> = prefills.chain(steps).map(new).collect();
+    let new = |&work| Samples { work, operations: operations(work), times: Vec::with_capacity(rounds) };
+    let mut samples: Vec<Samples> = works.iter().map(new).collect();
+    let stream = works.iter().map(|work| work.stream()).max().unwrap_or(0);
     let ids = meaningless_ids(model, stream);
     for round in 0..=rounds {
         // Prefills overwrite the start of the stream with the same rows, so the steps always see all of it.
@@ -91,6 +135,16 @@ pub fn measure(model: &mut dyn Model, rounds: usize) -> Result<Vec<Samples>, Eng
         sample.times.sort_unstable();
     }
     Ok(samples)
+}
+
+impl Work {
+    /// Tokens that must be cached before, or that it caches.
+    fn stream(self) -> usize {
+        match self {
+            Work::Prefill(rows) => rows,
+            Work::Step { stream, .. } | Work::CausalToken { stream } => stream,
+        }
+    }
 }
 
 fn work_once(model: &mut dyn Model, work: Work, ids: &[u32]) -> Result<Duration, EngineError> {
@@ -218,7 +272,8 @@ mod tests {
     #[test]
     fn every_round_does_the_same_work() {
         let mut model = notebook(8192);
-        let samples = measure(&mut model, 3).unwrap();
+        let works = works(&model, None);
+        let samples = measure(&mut model, &works, 3).unwrap();
         assert!(samples.iter().all(|s| s.times.len() == 3 && s.times.is_sorted()));
         let works: Vec<Work> = samples.iter().map(|s| s.work).collect();
         let expected = [
@@ -262,8 +317,24 @@ mod tests {
 
     #[test]
     fn a_short_model_is_measured_on_the_stream_it_has() {
-        let samples = measure(&mut notebook(100), 1).unwrap();
-        assert_eq!(samples[0].work, Work::Prefill(68));
-        assert_eq!(samples[4].work, Work::CausalToken { stream: 68 });
+        let works = works(&notebook(100), None);
+        assert_eq!(works[0], Work::Prefill(68));
+        assert_eq!(works[4], Work::CausalToken { stream: 68 });
+    }
+
+    #[test]
+    fn a_gpu_is_measured_on_more_rows_and_held_against_its_memory() {
+        let ceiling = Ceiling::Bytes { pass: 3e9, second: 3e12 };
+        let works = works(&notebook(8192), Some(ceiling));
+        assert_eq!(works.len(), 2 + 3 * 4 + 1);
+        let step = Work::Step { rows: 64, stream: 4000 };
+        assert!(works.contains(&step));
+        let share = |work, ceiling| {
+            let times = [2, 4, 9].map(Duration::from_millis).to_vec();
+            Samples { work, operations: 6e9, times }.share(ceiling)
+        };
+        assert_eq!(share(step, ceiling), Some(0.25));
+        assert_eq!(share(Work::Prefill(512), ceiling), None);
+        assert_eq!(share(Work::Prefill(512), Ceiling::Operations(3e12)), Some(0.5));
     }
 }

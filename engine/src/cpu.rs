@@ -13,7 +13,7 @@ use cinnabar_kernels::{Activations, Cache, Level, Machine, Matrix, Memory, Pool,
 use crate::config::Config;
 use crate::error::EngineError;
 use crate::gguf::{Gguf, Q8_0_BYTES, Q8_0_WEIGHTS};
-use crate::model::{Attention, Head, Model};
+use crate::model::{Attention, Ceiling, Head, Model};
 use crate::sampler::Pick;
 
 /// Documents whose caches are kept. A slot takes memory as its positions are used.
@@ -169,11 +169,11 @@ impl Model for CpuModel {
         format!("cpu ({}, {} threads)", self.machine.level, self.machine.pool.threads())
     }
 
-    fn ceiling(&self) -> Option<f64> {
-        Some(match self.weights.embedding.activations() {
+    fn ceiling(&self) -> Option<Ceiling> {
+        Some(Ceiling::Operations(match self.weights.embedding.activations() {
             Activations::F32 => ceiling::floats(&self.machine),
             Activations::Int8 => ceiling::bytes(&self.machine),
-        })
+        }))
     }
 
     fn slots(&self) -> usize {

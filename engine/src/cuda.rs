@@ -23,7 +23,7 @@ use half::bf16;
 use crate::config::Config;
 use crate::error::EngineError;
 use crate::gguf::Gguf;
-use crate::model::{Attention, Head, Model, Ran, Rounds};
+use crate::model::{Attention, Ceiling, Head, Model, Ran, Rounds};
 use crate::sampler::Pick;
 use errors::{failed, open, unusable};
 use measure::Part;
@@ -368,6 +368,11 @@ impl Model for CudaModel {
 
     fn device(&self) -> String {
         format!("cuda:{} ({}, bf16)", self.index, self.gpu.name())
+    }
+
+    fn ceiling(&self) -> Option<Ceiling> {
+        let second = self.gpu.copy_rate().ok()?;
+        Some(Ceiling::Bytes { pass: self.weights.bytes() as f64, second })
     }
 
     fn slots(&self) -> usize {

@@ -36,6 +36,20 @@ pub enum Head<'a> {
     Logits(Range<usize>, &'a mut Vec<f32>),
 }
 
+/// What a pass cannot be faster than.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Ceiling {
+    /// Operations a second that the multiply instructions of the device make at most.
+    Operations(f64),
+    /// Every pass reads its weights: their bytes, and bytes a second that a copy in the device's memory reads and writes.
+    Bytes {
+        /// Of weights, head included.
+        pass: f64,
+        /// In a second.
+        second: f64,
+    },
+}
+
 /// A LLaMA-shaped decoder with a fixed number of KV cache slots.
 ///
 /// A slot is memory without a length: the caller knows how many of its positions are valid. A forward pass writes
@@ -48,9 +62,8 @@ pub trait Model: Send {
     /// Device and level, for people: `cpu (avx2)`.
     fn device(&self) -> String;
 
-    /// Operations a second that the multiply instructions of the device make at most, measured here; `None` where that
-    /// is not known. What a bench holds its times against.
-    fn ceiling(&self) -> Option<f64> {
+    /// What bounds the passes, measured here; `None` where that is not known. What a bench holds its times against.
+    fn ceiling(&self) -> Option<Ceiling> {
         None
     }
 

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use cinnabar_engine::bench::{Report, Samples, Work};
-use cinnabar_engine::{DocumentId, Engine, LoadOptions, Request};
+use cinnabar_engine::bench::{Report, Samples, Size, Work};
+use cinnabar_engine::model::Ceiling;
+use cinnabar_engine::{Device, DocumentId, Engine, LoadOptions, Request};
 use ropey::Rope;
 use serde::Serialize;
 
@@ -46,6 +47,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     level: Option<String>,
 
+    /// Random weights of another geometry on a GPU, passes only: 135m, 0.5b, 1.5b or 7b.
+    #[arg(long, value_name = "SIZE", conflicts_with_all = ["place", "level"])]
+    size: Option<Size>,
+
     /// Prints one JSON object.
     #[arg(long)]
     json: bool,
@@ -66,7 +71,7 @@ struct Row {
     /// Rows a second at the median, where that says something.
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens_per_second: Option<f64>,
-    /// Operations of its matrix products a second, as a share of the most that the processor multiplies.
+    /// The least time that the ceiling allows, as a share of the median.
     #[serde(skip_serializing_if = "Option::is_none")]
     share_of_ceiling: Option<f64>,
     rounds: usize,
@@ -77,10 +82,15 @@ struct Bench {
     version: &'static str,
     model: String,
     device: String,
-    load_ms: f64,
+    /// Of the model of the keystrokes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load_ms: Option<f64>,
     /// Thousands of millions of operations a second that the processor's multiply instructions make at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     ceiling_gops: Option<f64>,
+    /// Weights that a pass on a GPU reads, and what a copy in its memory reads and writes in a second, in 10^9 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ceiling_gb: Option<(f64, f64)>,
     rows: Vec<Row>,
     /// Memory of the process at its largest, where the system tells.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,10 +104,20 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     if args.rounds == 0 {
         return Err(BadInput("--rounds must be 1 or more".into()).into());
     }
+    let bench = match args.size {
+        Some(size) => random(size, args, global)?,
+        None => loaded(args, global)?,
+    };
+    let text = if args.json { format!("{}\n", serde_json::to_string(&bench)?) } else { table(&bench)? };
+    Ok(terminal::print(&text)?)
+}
+
+/// Keystrokes and passes of the model.
+fn loaded(args: &Args, global: &Global) -> anyhow::Result<Bench> {
     let (source, offset) = args.source()?;
     let options = LoadOptions { level: args.level.clone(), ..global.load_options()? };
     let ready = start_engine(options.clone())?;
-    let mut rows = vec![
+    let keystrokes = [
         keystrokes(&ready.engine, &source, offset, args.rounds, ("rest of the line", 16, Some(1)))?,
         keystrokes(&ready.engine, &source, offset, args.rounds, ("several lines", 64, None))?,
     ];
@@ -105,13 +125,42 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     // Of the product alone: the measurements below load the model a second time.
     let peak_memory_mb = peak_memory_mb();
     drop(ready);
-    let Report { model, device, samples, ceiling } = cinnabar_engine::bench::run(&options, args.rounds)?;
-    rows.splice(0..0, samples.iter().map(|samples| row(samples, ceiling)));
-    let version = env!("CARGO_PKG_VERSION");
-    let ceiling_gops = ceiling.map(|ceiling| (ceiling / 1e9).round());
-    let bench = Bench { version, model, device, load_ms, ceiling_gops, rows, peak_memory_mb };
-    let text = if args.json { format!("{}\n", serde_json::to_string(&bench)?) } else { table(&bench)? };
-    Ok(terminal::print(&text)?)
+    let mut bench = passes(cinnabar_engine::bench::run(&options, args.rounds)?);
+    bench.rows.extend(keystrokes);
+    Ok(Bench { load_ms: Some(load_ms), peak_memory_mb, ..bench })
+}
+
+/// Passes alone, through weights that say nothing.
+fn random(size: Size, args: &Args, global: &Global) -> anyhow::Result<Bench> {
+    let index = match global.device {
+        Some(Device::Cuda(index)) => index,
+        Some(Device::Auto) | None => 0,
+        Some(other) => return Err(BadInput(format!("--size runs on a GPU, not on {other}")).into()),
+    };
+    Ok(passes(cinnabar_engine::bench::run_random(size, index, args.rounds)?))
+}
+
+fn passes(report: Report) -> Bench {
+    let Report { model, device, samples, ceiling } = report;
+    let (ceiling_gops, ceiling_gb) = match ceiling {
+        Some(Ceiling::Operations(second)) => (Some((second / 1e9).round()), None),
+        Some(Ceiling::Bytes { pass, second }) => (None, Some((round(pass / 1e9, 3), round(second / 1e9, 0)))),
+        None => (None, None),
+    };
+    Bench {
+        version: env!("CARGO_PKG_VERSION"),
+        model,
+        device,
+        load_ms: None,
+        ceiling_gops,
+        ceiling_gb,
+        rows: samples.iter().map(|samples| row(samples, ceiling)).collect(),
+        peak_memory_mb: None,
+    }
+}
+
+fn round(x: f64, digits: i32) -> f64 {
+    (x * 10f64.powi(digits)).round() / 10f64.powi(digits)
 }
 
 impl Args {
@@ -164,15 +213,15 @@ fn keystrokes(
     Ok(summary(format!("warm keystroke, {name} (at most {max_tokens} tokens)"), &times, None))
 }
 
-fn row(samples: &Samples, ceiling: Option<f64>) -> Row {
+fn row(samples: &Samples, ceiling: Option<Ceiling>) -> Row {
     let (what, tokens) = match samples.work {
         Work::Prefill(rows) => (format!("prefill of {rows} rows"), Some(rows)),
         Work::Step { rows, stream } => (format!("step of {rows} rows after {stream} tokens"), None),
         Work::CausalToken { stream } => (format!("causal token after {stream} tokens"), Some(1)),
     };
     let row = summary(what, &samples.times, tokens);
-    let share = |ceiling| samples.operations / (row.median_ms * 1e-3) / ceiling;
-    Row { share_of_ceiling: ceiling.map(|ceiling| (100.0 * share(ceiling)).round() / 100.0), ..row }
+    let share = ceiling.and_then(|ceiling| samples.share(ceiling));
+    Row { share_of_ceiling: share.map(|share| round(share, 2)), ..row }
 }
 
 /// Nearest rank: the smallest of the ascending times that at least so many percent of them do not exceed.
@@ -191,11 +240,8 @@ fn summary(what: String, times: &[Duration], tokens: Option<usize>) -> Row {
 
 fn table(bench: &Bench) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
-    writeln!(
-        text,
-        "cinnabar {}: {} on {}, loaded in {:.0} ms",
-        bench.version, bench.model, bench.device, bench.load_ms
-    )?;
+    let loaded = bench.load_ms.map_or(String::new(), |load_ms| format!(", loaded in {load_ms:.0} ms"));
+    writeln!(text, "cinnabar {}: {} on {}{loaded}", bench.version, bench.model, bench.device)?;
     writeln!(text)?;
     let width = bench.rows.iter().map(|r| r.what.len()).max().unwrap_or(0);
     writeln!(
@@ -207,7 +253,7 @@ fn table(bench: &Bench) -> Result<String, std::fmt::Error> {
         let share = row.share_of_ceiling.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share));
         let rate = row.tokens_per_second.map_or(String::new(), |rate| format!("{rate:.0}"));
         let line = format!(
-            "{:width$}  {:>10.2}  {:>10.2}  {share:>8}  {rate:>10}",
+            "{:width$}  {:>10.3}  {:>10.3}  {share:>8}  {rate:>10}",
             row.what, row.median_ms, row.p95_ms
         );
         writeln!(text, "{}", line.trim_end())?;
@@ -216,6 +262,13 @@ fn table(bench: &Bench) -> Result<String, std::fmt::Error> {
         writeln!(
             text,
             "\nceiling: {gops:.0} GOP/s, the processor's multiply instructions on registers alone"
+        )?;
+    }
+    if let Some((pass, second)) = bench.ceiling_gb {
+        writeln!(
+            text,
+            "\nceiling: {:.3} ms, the {pass:.2} GB of weights at the {second:.0} GB/s of a copy in the GPU's memory",
+            pass / second * 1e3
         )?;
     }
     if let Some(memory) = bench.peak_memory_mb {
@@ -258,8 +311,9 @@ mod tests {
             version: "1.2.3",
             model: "tiny".into(),
             device: "cpu (portable)".into(),
-            load_ms: 12.0,
+            load_ms: Some(12.0),
             ceiling_gops: Some(400.0),
+            ceiling_gb: None,
             rows: vec![
                 Row {
                     share_of_ceiling: Some(0.653),
@@ -273,8 +327,8 @@ mod tests {
         cinnabar 1.2.3: tiny on cpu (portable), loaded in 12 ms
 
                               median ms      p95 ms   ceiling    tokens/s
-        prefill of 512 rows      500.00      500.00      65 %        1024
-        step                      20.00       30.00
+        prefill of 512 rows     500.000     500.000      65 %        1024
+        step                     20.000      30.000
 
         ceiling: 400 GOP/s, the processor's multiply instructions on registers alone
 
