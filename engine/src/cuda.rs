@@ -13,7 +13,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::Zeroable;
-use cinnabar_kernels::cuda::ops::{self, Attend, Project};
+use cinnabar_kernels::cuda::attend::Attend;
+use cinnabar_kernels::cuda::head;
+use cinnabar_kernels::cuda::project::Project;
 use cinnabar_kernels::cuda::resident::Caches;
 use cinnabar_kernels::cuda::state::{Best, Board, MAX_HEAD_ROWS, MAX_ROWS, Round, State, Turn};
 use cinnabar_kernels::cuda::step::{self, Stage, Step};
@@ -32,7 +34,7 @@ use weights::Weights;
 /// Documents whose caches are kept, if memory allows.
 const SLOTS: usize = 8;
 /// Rows for which graphs exist.
-const BUCKETS: [usize; 6] = [8, 16, 32, 64, 128, MAX_ROWS];
+const BUCKETS: [usize; 7] = [8, 16, 32, 64, 128, 256, MAX_ROWS];
 /// Looks at the published word between two questions to the driver whether it has failed.
 const PATIENCE: u32 = 20_000;
 
@@ -168,7 +170,7 @@ impl CudaModel {
             attended: rows(c.q_width())?,
             gated: rows(c.ffn)?,
             partial: Buffer::zeros(&gpu, partial.into_iter().max().unwrap_or(0))?,
-            best: Buffer::zeros(&gpu, ops::Head::best_len(&gpu))?,
+            best: Buffer::zeros(&gpu, head::Head::best_len(&gpu))?,
             logits: None,
             rope: Buffer::from_slice(&gpu, &rotations(c))?,
         };
@@ -343,7 +345,7 @@ impl CudaModel {
             HeadKind::Logits(count) => (self, count, self.arena.logits.as_ref()),
         };
         let w_head = w.head.as_ref().unwrap_or(&w.embedding);
-        let head = ops::Head { w: w_head, gain: &w.norm, eps: c.norm_eps, best: &a.best, logits };
+        let head = head::Head { w: w_head, gain: &w.norm, eps: c.norm_eps, best: &a.best, logits };
         head.launch(gpu, rows, count, &a.x16, &a.state)
     }
 

@@ -8,22 +8,19 @@
 // | out     | (R, heads, D) bf16                            |                                                    |
 //
 // Row r at position at + r sees keys 0 .. at + r (causal) or 0 .. at + rows - 1 (bidirectional).
-// Split: the heads / kv_heads queries of a KV head, times R rows, are one list, cut into tiles of 16 (two warps a tile for
-// two parts of the keys; the tiles of a block share what they read). blockIdx: (split of 8, KV head, group of tiles); the 8 splits are a cluster: each
-// sends its partial results to the block that merges the row, through distributed shared memory. Units of 32 keys go to the 16 parts round-robin, so
-// the part and order of a key depend on its position alone: a row's result is the same bits in every pass shape.
-// Traffic: K and V of the positions in use, once a block, a few units in flight. Units of the stream are on their way
-// before the previous kernel has ended: only the rows of this pass are new.
+// Split: the heads / kv_heads queries of a KV head, times R rows, are one list, cut into tiles of 16. Units of 32 keys go
+// to 16 parts round-robin, so the part and order of a key depend on its position alone; what the parts give is added up in
+// one order. A row's result is the same bits in every pass shape. blockIdx: (split, KV head, group of tiles).
+//   few rows    8 splits are a cluster, a warp has one part; each block sends its partial results to the block that
+//               merges the row, through distributed shared memory; without clusters a second kernel merges
+//   many rows   one split, a warp has four parts one after the other, the block merges its own rows
+// Traffic: K and V of the positions in use, once a block, a few units in flight, shared by the tiles of a block. For few
+// rows the stream's are on their way before the previous kernel has ended: only the rows of this pass are new.
 #include "common.cuh"
 
 namespace cinnabar {
 
-namespace cg = cooperative_groups;
-
-constexpr int SPLITS = 8;             // cluster size
-constexpr int HALVES = PARTS / SPLITS;
-
-// Mirrored by kernels/src/cuda/ops.rs.
+// Mirrored by kernels/src/cuda/attend.rs.
 struct Attend {
   const State* state;
   const __nv_bfloat16* q;
@@ -36,26 +33,49 @@ struct Attend {
   float scale;     // log2(e) / sqrt(D)
 };
 
-// Merges the parts of one row's four dimensions: at(part) points to D sums, then maximum and mass.
-template <int D, typename At>
+// Blocks that share the keys of few rows, and units that are in flight for few and for many; also in
+// kernels/src/cuda/attend.rs.
+constexpr int SPLITS = 8;
+__host__ __device__ constexpr int units(int dim) { return dim == 64 ? 3 : 2; }
+__host__ __device__ constexpr int many_units(int dim) { return dim == 64 ? 2 : 1; }
+
+// A power of two, an exact one for a whole number, 0 for minus infinity. Maxima are rounded up to whole numbers, so that moving a
+// partial result to another maximum is exact and parts may meet in any kernel, at any time, with the same bits.
+__device__ __forceinline__ float power(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+// Merges one row's four dimensions of all parts: at(slot) points to D sums, then maximum and mass, of PW parts in a row.
+// The sums of four parts are added up, then the four fours.
+template <int D, int PW, typename At>
 __device__ __forceinline__ void merge(const Attend& p, At at, int kv_head, int index, int d) {
+  constexpr int SLOTS = PARTS / PW, FOUR = 4 / PW;
   const int group = p.heads / p.kv_heads;
   if (index >= group * p.bucket) return;
   float top = -INFINITY;
-  float maxima[PARTS];
+  float2 ends[SLOTS];  // maximum, mass
 #pragma unroll
-  for (int i = 0; i < PARTS; i++) {
-    maxima[i] = at(i)[D];
-    top = fmaxf(top, maxima[i]);
+  for (int i = 0; i < SLOTS; i++) {
+    ends[i] = *reinterpret_cast<const float2*>(at(i) + D);
+    top = fmaxf(top, ends[i].x);
   }
   float4 sum = make_float4(0, 0, 0, 0);
   float mass = 0;
 #pragma unroll
-  for (int i = 0; i < PARTS; i++) {
-    const float w = exp2f(maxima[i] - top);  // 0 for a part that saw no key; part 0 always sees key 0
-    const float4 o = *reinterpret_cast<const float4*>(at(i) + d);
-    mass += w * at(i)[D + 1];
-    sum.x += w * o.x, sum.y += w * o.y, sum.z += w * o.z, sum.w += w * o.w;
+  for (int i = 0; i < SLOTS; i += FOUR) {
+    float4 four = make_float4(0, 0, 0, 0);
+    float four_mass = 0;
+#pragma unroll
+    for (int j = i; j < i + FOUR; j++) {
+      const float w = power(ends[j].x - top);  // 0 for parts that saw no key; part 0 always sees key 0
+      const float4 o = *reinterpret_cast<const float4*>(at(j) + d);
+      four_mass = __fmaf_rn(w, ends[j].y, four_mass);
+      four.x = __fmaf_rn(w, o.x, four.x), four.y = __fmaf_rn(w, o.y, four.y);
+      four.z = __fmaf_rn(w, o.z, four.z), four.w = __fmaf_rn(w, o.w, four.w);
+    }
+    mass += four_mass, sum.x += four.x, sum.y += four.y, sum.z += four.z, sum.w += four.w;
   }
   const float scale = 1.0f / mass;
   const int head = kv_head * group + index / p.bucket, row = index % p.bucket;
@@ -63,184 +83,281 @@ __device__ __forceinline__ void merge(const Attend& p, At at, int kv_head, int i
   *to = make_uint2(pack(sum.x * scale, sum.y * scale), pack(sum.z * scale, sum.w * scale));
 }
 
-// Units that a warp has in flight, also in kernels/src/cuda/ops.rs.
-__host__ __device__ constexpr int units(int dim) { return dim == 64 ? 3 : 2; }
+#if __CUDA_ARCH__ >= 900
+// The address in another block of the cluster of what this block has at `address`.
+__device__ __forceinline__ uint32_t in_block(uint32_t address, uint32_t rank) {
+  uint32_t there;
+  asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(address), "r"(rank));
+  return there;
+}
 
-template <int D, bool CLUSTER>
+// Stores to another block's shared memory and counts the bytes there, without waiting for anything.
+__device__ __forceinline__ void send(uint32_t to, const float2& v, uint32_t arrival) {
+  asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [%0], {%1, %2}, [%3];" ::"r"(to),
+               "r"(__float_as_uint(v.x)), "r"(__float_as_uint(v.y)), "r"(arrival)
+               : "memory");
+}
+
+// Returns when all bytes that were announced have arrived.
+__device__ __forceinline__ void await_arrival(uint32_t arrival) {
+  uint32_t done = 0;
+  while (!done) {
+    asm volatile("{\n.reg .pred p;\nmbarrier.try_wait.parity.shared.b64 p, [%1], 0;\nselp.u32 %0, 1, 0, p;\n}"
+                 : "=r"(done)
+                 : "r"(arrival)
+                 : "memory");
+  }
+}
+#endif
+
+// SPLITS blocks share the keys and are a cluster; PW parts are one warp's, one after the other; UNITS are in flight.
+template <int D, int SPLITS, int PW, int UNITS, bool CLUSTER>
 __device__ __forceinline__ void attend(const Attend& p) {
+  constexpr int TEAMS = PARTS / SPLITS / PW;              // of warps with the same parts
   constexpr int DC = D / 32, DT = D / 8, STRIDE = D + 8;  // floats of a row's partial result: D sums, maximum, mass
-  constexpr int UNITS = units(D), UNIT = 32 * D / 8;      // uint4s of a unit's keys, or values
-  // Units in flight (HALVES, UNITS, keys then values, UNIT), then all parts of the rows merged here (PARTS, share, STRIDE).
+  constexpr int UNIT = 32 * D / 8;                        // uint4s of a unit's keys, or values
+  constexpr bool ALONE = SPLITS == 1;                     // the block merges its own rows
+  // Units in flight (TEAMS, UNITS, keys then values, UNIT), then all parts of the rows merged here (slots, share, STRIDE);
+  // a block alone puts the latter over the former.
   extern __shared__ uint4 shared[];
-  float* inbox = reinterpret_cast<float*>(shared + HALVES * UNITS * 2 * UNIT);
+  float* inbox = reinterpret_cast<float*>(shared + (ALONE ? 0 : TEAMS * UNITS * 2 * UNIT));
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const int tiles = blockDim.x / 32 / HALVES;  // of this group
+  const int tiles = blockDim.x / 32 / TEAMS;  // of this group
   const int group_rows = tiles * 16, share = group_rows / SPLITS;  // rows, and those that a block merges
   const int g = lane / 4, q = lane % 4;
-  const int kv_head = blockIdx.y, tile = warp % tiles, part = blockIdx.x * HALVES + warp / tiles;
+  const int kv_head = blockIdx.y, tile = warp % tiles, slot_of_parts = blockIdx.x * TEAMS + warp / tiles;
   const int group = p.heads / p.kv_heads;
-  const int index0 = (blockIdx.z * tiles + tile) * 16 + g;
+  // The last rows see the most keys and begin first.
+  const int first_index = (gridDim.z - 1 - blockIdx.z) * group_rows, index0 = first_index + tile * 16 + g;
 
 #if __CUDA_ARCH__ >= 900
-  // The first results may be sent once every block of the cluster has begun.
-  if constexpr (CLUSTER) asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+  // Counts the bytes that arrive in the inbox. Results may be sent once every block of the cluster has come this far.
+  __shared__ uint64_t arrived;
+  const uint32_t arrival = shared_address(&arrived);
+  if constexpr (CLUSTER) {
+    if (threadIdx.x == 0) {
+      asm volatile("mbarrier.init.shared.b64 [%0], 1;\nfence.mbarrier_init.release.cluster;" ::"r"(arrival) : "memory");
+      asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(arrival),
+                   "r"(PARTS / PW * share * (D + 2) * 4)
+                   : "memory");
+    }
+    __syncthreads();
+    asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+  }
 #endif
   // The state is final since the embedding has begun, and so are the keys and values of the stream (step.cu, embed).
   const uint32_t at = __ldcg(&p.state->at), rows = __ldcg(&p.state->rows), slot = __ldcg(&p.state->slot);
   const bool causal = __ldcg(&p.state->causal);
-  const int keys = min(at + rows, p.capacity);
+  const int all_keys = min(at + rows, p.capacity);
+  // Keys that a row of the block may see.
+  const int last_index = first_index + group_rows - 1;
+  const int last_row = first_index / p.bucket == last_index / p.bucket ? last_index % p.bucket : p.bucket - 1;
+  const int keys = causal ? min(all_keys, (int)at + last_row + 1) : all_keys;
   const size_t h = (((size_t)slot * p.layers + p.layer) * p.kv_heads + kv_head) * p.capacity * D;
   const uint4* ks = reinterpret_cast<const uint4*>(p.k_cache + h);
   const uint4* vs = reinterpret_cast<const uint4*>(p.v_cache + h);
   uint4* ring = shared + warp / tiles * UNITS * 2 * UNIT;
-  // Copied by the warps of a half together, so a block barrier follows the wait for one's own copies.
-  const auto copy_unit = [&](int base, int turn) {
-    uint4* to = ring + turn * 2 * UNIT;
+  // Turns of a part, the same for all parts of the block: barriers are the block's.
+  const int rounds = (keys - blockIdx.x * TEAMS * PW * 32 + PARTS * 32 - 1) / (PARTS * 32), turns = PW * rounds;
+  // First key of this team's unit in a turn: a part's units, then the next part's.
+  const auto base_of = [&](int turn) {
+    if constexpr (PW == 1) return (slot_of_parts + turn * PARTS) * 32;
+    int part = 0;
+    for (; turn >= rounds; turn -= rounds) part++;
+    return (slot_of_parts * PW + part + turn * PARTS) * 32;
+  };
+  // Copied by the warps of a team together, so a block barrier follows the wait for one's own copies.
+  const auto copy_unit = [&](int base, int place) {
+    const uint32_t to = shared_address(ring + place * 2 * UNIT);
     const size_t from = (size_t)(base / 32) * UNIT;
     for (int i = tile * 32 + lane; i < UNIT; i += tiles * 32) {
-      copy_async(to + i, ks + from + i);
-      copy_async(to + UNIT + i, vs + from + i);
+      copy_async(to + i * 16, ks + from + i);
+      copy_async(to + (UNIT + i) * 16, vs + from + i);
     }
   };
   int old = 0;  // units asked for early
+  if constexpr (PW == 1) {
 #pragma unroll
-  for (int i = 0; i < UNITS; i++) {
-    const int base = (part + i * PARTS) * 32;
-    if (base + 32 <= at) {
-      copy_unit(base, i);
-      commit_copies();
-      old++;
+    for (int i = 0; i < UNITS; i++) {
+      if (base_of(i) + 32 <= at) {
+        copy_unit(base_of(i), i);
+        commit_copies();
+        old++;
+      }
     }
   }
   await_previous();
   release_next();
 #pragma unroll
   for (int i = 0; i < UNITS; i++) {
-    const int base = (part + i * PARTS) * 32;
     if (i < old) continue;
-    if (base < keys) copy_unit(base, i);
+    if (i < turns && base_of(i) < keys) copy_unit(base_of(i), i);
     commit_copies();
   }
 
-  uint4 query[DC][2];
+  uint4 loaded[DC][2];
   int limit[2];  // keys that the lane's two rows see
 #pragma unroll
   for (int j = 0; j < 2; j++) {
     const int index = min(index0 + j * 8, (int)(group * p.bucket - 1));
     const int row = index % p.bucket, head = kv_head * group + index / p.bucket;
-    limit[j] = causal ? min((int)at + row + 1, keys) : keys;
+    limit[j] = causal ? min((int)at + row + 1, all_keys) : all_keys;
 #pragma unroll
     for (int c = 0; c < DC; c++) {
-      query[c][j] = load_fresh(p.q + ((size_t)row * p.heads + head) * D + c * 32 + q * 8);
+      loaded[c][j] = load_fresh(p.q + ((size_t)row * p.heads + head) * D + c * 32 + q * 8);
     }
+  }
+  uint4 query[DC][2];
+#pragma unroll
+  for (int c = 0; c < DC; c++) {
+    const uint4 low = loaded[c][0], high = loaded[c][1];
+    query[c][0] = make_uint4(low.x, high.x, low.y, high.y), query[c][1] = make_uint4(low.z, high.z, low.w, high.w);
   }
   // Keys that any row of the tile sees: units behind them would add nothing.
   const int seen = __reduce_max_sync(~0u, max(limit[0], limit[1]));
+  const int seen_by_all = __reduce_min_sync(~0u, min(limit[0], limit[1]));
 
-  float sums[DT][4] = {};
+  float sums[DT][4] = {}, total[PW == 1 ? 1 : DT][4] = {};
   float top[2] = {-INFINITY, -INFINITY}, mass[2] = {0, 0};
-  int turn = 0;
-  // Both halves take as many turns as the first: barriers are the block's.
-  for (int first = blockIdx.x * HALVES * 32; first < keys; first += PARTS * 32) {
+  float total_top[2] = {-INFINITY, -INFINITY}, total_mass[2] = {0, 0};
+  int place = 0, left = rounds;
+  for (int turn = 0; turn < turns; turn++) {
     // Column 2q+j of score tile t is key q*8 + t*2 + j: the scores of a lane are then 8 keys in a row, which is what
     // one 16-byte load of values meets in the second product.
     await_copies<UNITS - 1>();
     __syncthreads();
-    const int base = first + warp / tiles * 32;
-    const uint4* unit = ring + turn * 2 * UNIT + lane;
+    const int base = base_of(turn);
+    const uint4* unit = ring + place * 2 * UNIT + lane;
     if (base < seen) {
-    float scores[4][4] = {};
-#pragma unroll
-    for (int t = 0; t < 4; t++) {
-#pragma unroll
-      for (int c = 0; c < DC; c++) mma_chunk(scores[t], query[c][0], query[c][1], unit[(t * DC + c) * 32]);
-    }
-    float corrections[2];
-#pragma unroll
-    for (int j = 0; j < 2; j++) {
-      float best = -INFINITY;
+      const bool all_seen = base + 32 <= seen_by_all;
+      float scores[4][4] = {};
 #pragma unroll
       for (int t = 0; t < 4; t++) {
 #pragma unroll
-        for (int i = 0; i < 2; i++) {
-          float& s = scores[t][j * 2 + i];
-          s = base + q * 8 + t * 2 + i < limit[j] ? s * p.scale : -INFINITY;
-          best = fmaxf(best, s);
-        }
+        for (int c = 0; c < DC; c++) mma_chunk(scores[t], query[c][0], query[c][1], unit[(t * DC + c) * 32]);
       }
-      best = fmaxf(best, __shfl_xor_sync(~0u, best, 1));
-      best = fmaxf(best, __shfl_xor_sync(~0u, best, 2));
-      best = fmaxf(best, top[j]);
-      // A row that has seen no key yet keeps weight 0 without computing infinity minus infinity.
-      const float shift = best == -INFINITY ? 0.0f : best;
-      corrections[j] = exp2f(top[j] - shift);
-      top[j] = best;
-      float sum = 0;
+      float corrections[2];
 #pragma unroll
-      for (int t = 0; t < 4; t++) {
+      for (int j = 0; j < 2; j++) {
+        float best = -INFINITY;
 #pragma unroll
-        for (int i = 0; i < 2; i++) {
-          float& s = scores[t][j * 2 + i];
-          s = exp2f(s - shift);
-          sum += s;
+        for (int t = 0; t < 4; t++) {
+#pragma unroll
+          for (int i = 0; i < 2; i++) {
+            float& s = scores[t][j * 2 + i];
+            s = all_seen || base + q * 8 + t * 2 + i < limit[j] ? s * p.scale : -INFINITY;
+            best = fmaxf(best, s);
+          }
         }
-      }
-      mass[j] = mass[j] * corrections[j] + sum;
-    }
-    const uint4 low = make_uint4(pack(scores[0][0], scores[0][1]), pack(scores[1][0], scores[1][1]),
-                                 pack(scores[2][0], scores[2][1]), pack(scores[3][0], scores[3][1]));
-    const uint4 high = make_uint4(pack(scores[0][2], scores[0][3]), pack(scores[1][2], scores[1][3]),
-                                  pack(scores[2][2], scores[2][3]), pack(scores[3][2], scores[3][3]));
+        best = fmaxf(best, __shfl_xor_sync(~0u, best, 1));
+        best = fmaxf(best, __shfl_xor_sync(~0u, best, 2));
+        best = fmaxf(ceilf(best), top[j]);
+        // A row that has seen no key yet keeps weight 0 without computing infinity minus infinity.
+        const float shift = best == -INFINITY ? 0.0f : best;
+        corrections[j] = power(top[j] - shift);
+        top[j] = best;
+        float sum = 0;
 #pragma unroll
-    for (int t = 0; t < DT; t++) {
-      sums[t][0] *= corrections[0], sums[t][1] *= corrections[0];
-      sums[t][2] *= corrections[1], sums[t][3] *= corrections[1];
-      mma_chunk(sums[t], low, high, unit[UNIT + t * 32]);
+        for (int t = 0; t < 4; t++) {
+#pragma unroll
+          for (int i = 0; i < 2; i++) {
+            float& s = scores[t][j * 2 + i];
+            s = power(s - shift);
+            sum += s;
+          }
+        }
+        mass[j] = __fmaf_rn(mass[j], corrections[j], sum);
+      }
+      uint4 weights[2];
+#pragma unroll
+      for (int i = 0; i < 2; i++) {
+        const float(&a)[4] = scores[i * 2], (&b)[4] = scores[i * 2 + 1];
+        weights[i] = make_uint4(pack(a[0], a[1]), pack(a[2], a[3]), pack(b[0], b[1]), pack(b[2], b[3]));
+      }
+#pragma unroll
+      for (int t = 0; t < DT; t++) {
+        sums[t][0] *= corrections[0], sums[t][1] *= corrections[0];
+        sums[t][2] *= corrections[1], sums[t][3] *= corrections[1];
+        mma_chunk(sums[t], weights[0], weights[1], unit[UNIT + t * 32]);
+      }
     }
-    }
-    const int next = base + UNITS * PARTS * 32;
-    if (first + UNITS * PARTS * 32 < keys) {
-      __syncthreads();  // the slot has been read
-      if (next < keys) copy_unit(next, turn);
+    if (turn + UNITS < turns) {
+      __syncthreads();  // the place has been read
+      if (base_of(turn + UNITS) < keys) copy_unit(base_of(turn + UNITS), place);
     }
     commit_copies();
-    turn = turn + 1 == UNITS ? 0 : turn + 1;
+    place = place + 1 == UNITS ? 0 : place + 1;
+    if constexpr (PW > 1) {
+      if (--left) continue;
+      // The part has ended: as merge does, in the same order.
+      left = rounds;
+#pragma unroll
+      for (int j = 0; j < 2; j++) {
+        mass[j] += __shfl_xor_sync(~0u, mass[j], 1);
+        mass[j] += __shfl_xor_sync(~0u, mass[j], 2);
+        const float best = fmaxf(total_top[j], top[j]), shift = best == -INFINITY ? 0.0f : best;
+        const float keep = power(total_top[j] - shift), w = power(top[j] - shift);
+        total_mass[j] = __fmaf_rn(w, mass[j], total_mass[j] * keep);
+#pragma unroll
+        for (int t = 0; t < DT; t++) {
+#pragma unroll
+          for (int i = j * 2; i < j * 2 + 2; i++) {
+            total[t][i] = __fmaf_rn(w, sums[t][i], total[t][i] * keep), sums[t][i] = 0;
+          }
+        }
+        total_top[j] = best, top[j] = -INFINITY, mass[j] = 0;
+      }
+    }
+  }
+  if constexpr (PW == 1) {
+#pragma unroll
+    for (int j = 0; j < 2; j++) {
+      mass[j] += __shfl_xor_sync(~0u, mass[j], 1);
+      mass[j] += __shfl_xor_sync(~0u, mass[j], 2);
+    }
   }
 
 #if __CUDA_ARCH__ >= 900
   if constexpr (CLUSTER) asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
 #endif
+  if constexpr (ALONE) __syncthreads();  // the units have been read
 #pragma unroll
   for (int j = 0; j < 2; j++) {
     const int row = tile * 16 + g + j * 8;
-    float* to;
+    const float2 end = PW == 1 ? make_float2(top[j], mass[j]) : make_float2(total_top[j], total_mass[j]);
+    const auto part_of = [&](int t) {
+      const float(&from)[4] = PW == 1 ? sums[t] : total[PW == 1 ? 0 : t];
+      return make_float2(from[j * 2], from[j * 2 + 1]);
+    };
     if constexpr (CLUSTER) {
-      to = inbox + (part * share + row % share) * STRIDE;
 #if __CUDA_ARCH__ >= 900
-      to = cg::this_cluster().map_shared_rank(to, row / share);
+      const uint32_t rank = row / share;
+      const uint32_t there = in_block(arrival, rank);
+      const uint32_t to = in_block(shared_address(inbox + (slot_of_parts * share + row % share) * STRIDE), rank);
+#pragma unroll
+      for (int t = 0; t < DT; t++) send(to + (t * 8 + q * 2) * 4, part_of(t), there);
+      if (q == 0) send(to + D * 4, end, there);
 #endif
     } else {
-      const size_t block = blockIdx.z * p.kv_heads + kv_head;
-      to = p.partial + ((block * PARTS + part) * group_rows + row) * STRIDE;
-    }
+      const size_t block = first_index / group_rows * p.kv_heads + kv_head;
+      float* to = ALONE ? inbox + (slot_of_parts * share + row) * STRIDE
+                        : p.partial + ((block * (PARTS / PW) + slot_of_parts) * group_rows + row) * STRIDE;
 #pragma unroll
-    for (int t = 0; t < DT; t++) {
-      *reinterpret_cast<float2*>(to + t * 8 + q * 2) = make_float2(sums[t][j * 2], sums[t][j * 2 + 1]);
+      for (int t = 0; t < DT; t++) *reinterpret_cast<float2*>(to + t * 8 + q * 2) = part_of(t);
+      if (q == 0) *reinterpret_cast<float2*>(to + D) = end;
     }
-    mass[j] += __shfl_xor_sync(~0u, mass[j], 1);
-    mass[j] += __shfl_xor_sync(~0u, mass[j], 2);
-    if (q == 0) *reinterpret_cast<float2*>(to + D) = make_float2(top[j], mass[j]);
   }
+  if constexpr (CLUSTER || ALONE) {
 #if __CUDA_ARCH__ >= 900
-  if constexpr (CLUSTER) {
-    asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+    if constexpr (CLUSTER) await_arrival(arrival);
+#endif
+    if constexpr (ALONE) __syncthreads();
     for (int e = threadIdx.x; e < share * (D / 4); e += blockDim.x) {
       const int row = e / (D / 4), d = e % (D / 4) * 4;
-      const auto from = [&](int part) { return inbox + (part * share + row) * STRIDE; };
-      merge<D>(p, from, kv_head, blockIdx.z * group_rows + blockIdx.x * share + row, d);
+      const auto from = [&](int i) { return inbox + (i * share + row) * STRIDE; };
+      merge<D, PW>(p, from, kv_head, first_index + blockIdx.x * share + row, d);
     }
   }
-#endif
 }
 
 // Without clusters (before compute capability 9.0): one thread block a (KV head, group of tiles).
@@ -254,22 +371,26 @@ __device__ __forceinline__ void merge_all(const Attend& p, int tiles) {
   for (int e = threadIdx.x; e < group_rows * (D / 4); e += blockDim.x) {
     const int row = e / (D / 4), d = e % (D / 4) * 4;
     const auto from = [&](int part) { return all + ((size_t)part * group_rows + row) * STRIDE; };
-    merge<D>(p, from, blockIdx.y, blockIdx.z * group_rows + row, d);
+    merge<D, 1>(p, from, blockIdx.y, blockIdx.z * group_rows + row, d);
   }
 }
 
 }  // namespace cinnabar
 
-#define ATTEND(D)                                                                                               \
-  extern "C" __global__ void __launch_bounds__(192) attend_d##D(const __grid_constant__ cinnabar::Attend p) {   \
-    cinnabar::attend<D, true>(p);                                                                               \
-  }                                                                                                             \
+// kernels/src/cuda/attend.rs spells these names.
+#define ATTEND(D)                                                                                                   \
+  extern "C" __global__ void __launch_bounds__(192) attend_d##D(const __grid_constant__ cinnabar::Attend p) {       \
+    cinnabar::attend<D, cinnabar::SPLITS, 1, cinnabar::units(D), true>(p);                                          \
+  }                                                                                                                 \
   extern "C" __global__ void __launch_bounds__(192) attend_parts_d##D(const __grid_constant__ cinnabar::Attend p) { \
-    cinnabar::attend<D, false>(p);                                                                              \
-  }                                                                                                             \
-  extern "C" __global__ void __launch_bounds__(192)                                                             \
-      attend_merge_d##D(const __grid_constant__ cinnabar::Attend p, uint32_t tiles) {                           \
-    cinnabar::merge_all<D>(p, tiles);                                                                           \
+    cinnabar::attend<D, cinnabar::SPLITS, 1, cinnabar::units(D), false>(p);                                         \
+  }                                                                                                                 \
+  extern "C" __global__ void __launch_bounds__(192)                                                                 \
+      attend_merge_d##D(const __grid_constant__ cinnabar::Attend p, uint32_t tiles) {                               \
+    cinnabar::merge_all<D>(p, tiles);                                                                               \
+  }                                                                                                                 \
+  extern "C" __global__ void __launch_bounds__(256) attend_many_d##D(const __grid_constant__ cinnabar::Attend p) {  \
+    cinnabar::attend<D, 1, 4, cinnabar::many_units(D), false>(p);                                                   \
   }
 ATTEND(64)
 ATTEND(128)

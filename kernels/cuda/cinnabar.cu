@@ -3,3 +3,4 @@
 #include "head.cu"
 #include "project.cu"
 #include "step.cu"
+#include "wide.cu"

@@ -1,13 +1,12 @@
 // What all kernels share: the step's state, tensor-core and ordering primitives.
 #pragma once
-#include <cooperative_groups.h>
 #include <cuda_bf16.h>
 #include <stdint.h>
 
 namespace cinnabar {
 
-constexpr int MAX_ROWS = 256;  // rows of one pass, also in kernels/src/cuda/state.rs
-constexpr int PARTS = 16;      // parts a row's keys are split into, whatever the number of rows
+constexpr int MAX_ROWS = 512;  // rows of one pass, also in kernels/src/cuda/state.rs
+constexpr int PARTS = 16;       // parts that a row's keys are split into, whatever the number of rows
 
 // What a forward pass depends on, in device memory: a captured graph serves every position, slot and attention.
 // Mirrored by kernels/src/cuda/state.rs.
@@ -50,12 +49,17 @@ __device__ __forceinline__ void await_previous() {
 #endif
 }
 
-// Asynchronous copies from global to shared memory, 16 bytes a lane, past L1. Every lane reads back only what it copied
-// itself, so waiting for its own copies is all the ordering there is.
-__device__ __forceinline__ void copy_async(uint4* to, const void* from) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((uint32_t)__cvta_generic_to_shared(to)), "l"(from)
-               : "memory");
+__device__ __forceinline__ uint32_t shared_address(const void* p) { return (uint32_t)__cvta_generic_to_shared(p); }
+
+// Asynchronous copies from global to shared memory (shared_address), 16 bytes a lane, past L1.
+__device__ __forceinline__ void copy_async(uint32_t to, const void* from) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
 }
+
+// The value is worked out here, not where it is used.
+template <typename T>
+__device__ __forceinline__ void settle_early(T*& p) { asm volatile("" : "+l"(p)); }
+__device__ __forceinline__ void settle_early(uint32_t& v) { asm volatile("" : "+r"(v)); }
 
 __device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
@@ -81,17 +85,17 @@ __device__ __forceinline__ void mma(float (&c)[4], uint32_t a0, uint32_t a1, uin
       : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
-// A chunk is 32 values along the summed dimension. Lane (g = lane / 4, q = lane % 4) holds values q*8 .. q*8+7 of
-// row g in one uint4. The sum does not care about the order of its terms, so both operands may use this order and
-// row-major memory feeds the tensor cores in 16-byte loads, without a transposition.
-// low: rows 0-7 of the 16-row operand, high: rows 8-15, x: the 8-row operand.
-__device__ __forceinline__ void mma_chunk(float (&c)[4], const uint4& low, const uint4& high, const uint4& x) {
-  mma(c, low.x, high.x, low.y, high.y, x.x, x.y);
-  mma(c, low.z, high.z, low.w, high.w, x.z, x.w);
+// A chunk is 32 values along the summed dimension. Of the 8-row operand, lane (g = lane / 4, q = lane % 4) holds values
+// q*8 .. q*8+7 of row g in one uint4: the sum does not care about the order of its terms, so row-major memory feeds the
+// tensor cores in 16-byte loads, without a transposition. The 16-row operand has the same order, in the registers' own:
+// first: values q*8 + 0,1 of rows g and g+8, then q*8 + 2,3 of both; second: q*8 + 4,5 and 6,7 likewise.
+__device__ __forceinline__ void mma_chunk(float (&c)[4], const uint4& first, const uint4& second, const uint4& x) {
+  mma(c, first.x, first.y, first.z, first.w, x.x, x.y);
+  mma(c, second.x, second.y, second.z, second.w, x.z, x.w);
 }
 
 // Where the caches keep an element of a KV head. A unit is 32 positions, dim * 32 values in a row, laid out as attend.cu
-// takes it: 512 contiguous bytes a warp load. Mirrored by kernels/src/cuda/ops.rs.
+// takes it: 512 contiguous bytes a warp load. Mirrored by kernels/src/cuda/resident.rs.
 __device__ __forceinline__ size_t key_index(uint32_t position, uint32_t d, uint32_t dim) {
   const uint32_t r = position % 32, t = r % 8 / 2, g = r / 8 * 2 + r % 2;
   return ((size_t)(position / 32 * 4 + t) * (dim / 32) + d / 32) * 256 + g * 32 + d % 32;

@@ -16,7 +16,7 @@
 
 namespace cinnabar {
 
-// Mirrored by kernels/src/cuda/ops.rs.
+// Mirrored by kernels/src/cuda/head.rs.
 struct Head {
   const uint4* w;
   const __nv_bfloat16* x;
@@ -40,7 +40,7 @@ __device__ __forceinline__ Best better(const Best& a, const Best& b) {
 // Bytes of a row in shared memory: an odd multiple of 64, so that eight rows of 16-byte reads meet no bank twice.
 __host__ __device__ __forceinline__ uint32_t row_bytes(uint32_t k) { return (k * 2 + 127) / 128 * 128 + 64; }
 
-constexpr int RING = 8;  // chunks that a warp has in flight, also in kernels/src/cuda/ops.rs
+constexpr int RING = 8;  // chunks that a warp has in flight, also in kernels/src/cuda/head.rs
 
 template <int NT>
 __device__ __forceinline__ void head(const Head& p) {
@@ -59,9 +59,9 @@ __device__ __forceinline__ void head(const Head& p) {
   const uint4* from = p.w + (size_t)first * chunks * 64 + lane;
   const auto ask = [&] {
     if (asked < last) {
-      uint4* to = ring + asked % RING * 64;
+      const uint32_t to = shared_address(ring + asked % RING * 64);
       copy_async(to, from);
-      copy_async(to + 32, from + 32);
+      copy_async(to + 32 * 16, from + 32);
       from += 64, asked++;
       if (++asked_chunk == chunks) asked_chunk = 0, from += (size_t)(step - 1) * chunks * 64;
     }
@@ -74,7 +74,7 @@ __device__ __forceinline__ void head(const Head& p) {
   await_previous();
   const uint32_t head_from = __ldcg(&p.state->head_from), banned = __ldcg(&p.state->banned);
 
-  // Final norm: a warp has NT rows (eight warps a block, also in kernels/src/cuda/ops.rs), loaded side by side.
+  // Final norm: a warp has NT rows (eight warps a block, also in kernels/src/cuda/head.rs), loaded side by side.
   float squares[NT] = {};
   for (int i = lane; i < p.k / 8; i += 32) {
     uint4 v[NT];
@@ -122,10 +122,10 @@ __device__ __forceinline__ void head(const Head& p) {
   int chunk = 0, tile = first;
   for (int done = 0; done < last; done++) {
     await_copies<RING - 1>();
-    const uint4 low_rows = ring[done % RING * 64], high_rows = ring[done % RING * 64 + 32];
+    const uint4 first_half = ring[done % RING * 64], second_half = ring[done % RING * 64 + 32];
 #pragma unroll
     for (int n = 0; n < NT; n++) {
-      mma_chunk(sums[n], low_rows, high_rows, *reinterpret_cast<const uint4*>(row + n * 8 * stride + chunk * 64));
+      mma_chunk(sums[n], first_half, second_half, *reinterpret_cast<const uint4*>(row + n * 8 * stride + chunk * 64));
     }
     ask();
     if (++chunk < chunks) continue;

@@ -43,7 +43,7 @@ struct Board {
   Pick picks[MAX_SETTLED];  // of a pass: by row; of a span: known token, then what was accepted
 };
 
-// Mirrored by kernels/src/cuda/ops.rs.
+// Mirrored by kernels/src/cuda/step.rs.
 struct Step {
   State* state;
   Round* round;
@@ -128,12 +128,13 @@ __device__ __forceinline__ void reduce(const Step& p, Pick* picks) {
 
 using namespace cinnabar;
 
-extern "C" __global__ void __launch_bounds__(256) feed(const __grid_constant__ Step p) {
+extern "C" __global__ void __launch_bounds__(160) feed(const __grid_constant__ Step p) {
   release_next();
   await_previous();
-  const uint32_t* from = reinterpret_cast<const uint32_t*>(p.feed);
-  uint32_t* to = reinterpret_cast<uint32_t*>(p.state);
-  for (int i = threadIdx.x; i < sizeof(State) / 4; i += blockDim.x) to[i] = from[i];
+  // A thread reads across the bus once.
+  const uint4* from = reinterpret_cast<const uint4*>(p.feed);
+  uint4* to = reinterpret_cast<uint4*>(p.state);
+  for (int i = threadIdx.x; i < sizeof(State) / 16; i += blockDim.x) to[i] = from[i];
   if (p.fresh) {
     __syncthreads();
     if (threadIdx.x == 0) {
@@ -157,9 +158,12 @@ extern "C" __global__ void __launch_bounds__(128) embed(const __grid_constant__ 
   release_next();
   const uint32_t row = blockIdx.x, id = min(__ldcg(&p.state->ids[row]), p.vocab - 1);
   const int chunks = p.k / 32;
-  const uint4* from = p.w + (size_t)(id / 16) * chunks * 64 + id % 16 / 8 * 32 + id % 8 * 4;
+  const uint4* from = p.w + (size_t)(id / 16) * chunks * 64 + id % 8 * 4;
+  const bool upper = id % 16 >= 8;
   for (int i = threadIdx.x; i < p.k / 8; i += blockDim.x) {
-    const uint4 v = from[i / 4 * 64 + i % 4];
+    const uint4 first = from[i / 4 * 64 + i % 4], second = from[i / 4 * 64 + 32 + i % 4];
+    const uint4 v = upper ? make_uint4(first.y, first.w, second.y, second.w)
+                          : make_uint4(first.x, first.z, second.x, second.z);
     reinterpret_cast<uint4*>(p.x16 + (size_t)row * p.k)[i] = v;
     const float2 a = unpack(v.x), b = unpack(v.y), c = unpack(v.z), d = unpack(v.w);
     float4* to = reinterpret_cast<float4*>(p.x + (size_t)row * p.k) + i * 2;

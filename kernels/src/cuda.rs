@@ -2,17 +2,19 @@
 //!
 //! | operation | kernel | launched by |
 //! |---|---|---|
-//! | projection with norm, rotation, residual or gate | `cuda/project.cu` | [`ops::Project`] |
-//! | attention over cache and block | `cuda/attend.cu` | [`ops::Attend`] |
-//! | head | `cuda/head.cu` | [`ops::Head`] |
+//! | projection with norm, rotation, residual or gate | `cuda/project.cu`, for many rows `cuda/wide.cu` | [`project::Project`] |
+//! | attention over cache and block | `cuda/attend.cu` | [`attend::Attend`] |
+//! | head | `cuda/head.cu` | [`head::Head`] |
 //! | state, embedding, picks, draft and verify | `cuda/step.cu` | [`step::Step`], [`step::embed`] |
 //!
 //! Everything runs in order on one stream of one [`Gpu`]. Launches may be captured once and replayed as a [`Graph`]:
 //! whatever changes between passes ([`state::State`]) is read from device memory.
 
+pub mod attend;
+pub mod head;
 pub mod memory;
-pub mod ops;
 pub mod pack;
+pub mod project;
 pub mod resident;
 pub mod state;
 pub mod step;

@@ -6,6 +6,7 @@
 
 mod golden;
 mod keystrokes;
+mod memory;
 mod soak;
 #[path = "../support.rs"]
 mod support;
@@ -32,6 +33,7 @@ fn main() {
     println!("loaded in {:.0} ms", clock.elapsed().as_secs_f64() * 1e3);
     golden::logits(&mut first);
     golden::logits(&mut model(false).unwrap());
+    memory::refused(|| model(true));
     let mut infill = Local::new(Box::new(first), support::tokenizer());
     golden::texts(&mut infill);
     golden::reference(&mut infill, Device::Cpu);

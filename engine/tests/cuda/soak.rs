@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use cinnabar_engine::{CancelToken, Control, DocumentId, EngineError, Infill, Local, Mode};
+use cinnabar_kernels::cuda::Gpu;
 
 use crate::support::goldens;
 
@@ -16,7 +17,9 @@ pub(crate) fn run(infill: &mut Local, time: Duration) {
     };
     let mut texts: HashMap<(usize, usize), String> = HashMap::new();
     let (mut asked, mut cancelled, mut next_document) = (0u64, 0u64, 1000);
-    let start = memory();
+    let gpu = Gpu::open(0).unwrap();
+    let left = || gpu.memory().unwrap().0 >> 20;
+    let (start, left_at_start) = (memory(), left());
     while clock.elapsed() < time {
         let which = random(goldens.len());
         let mut request = goldens[which].request();
@@ -57,11 +60,14 @@ pub(crate) fn run(infill: &mut Local, time: Duration) {
         }
     }
     println!(
-        "soak: {asked} requests in {:.0} s, {cancelled} cancelled, {} texts each always the same; resident {start} to {} MiB",
+        "soak: {asked} requests in {:.0} s, {cancelled} cancelled, {} texts each always the same; resident {start} to {} MiB, free \
+         on the GPU {left_at_start} to {} MiB",
         time.as_secs_f64(),
         texts.len(),
-        memory()
+        memory(),
+        left()
     );
+    assert!(left() + 64 > left_at_start, "memory of the GPU is lost");
 }
 
 /// Resident memory of this process in MiB.

@@ -85,6 +85,18 @@ unsafe impl Send for Gpu {}
 // SAFETY: as above; the table of functions is behind a lock.
 unsafe impl Sync for Gpu {}
 
+/// Version of the PTX that a module's code was made from, 10 times major plus minor.
+fn ptx_version(module: sys::CUmodule) -> Result<i32, CudaError> {
+    let (mut function, mut version) = (null_mut(), 0);
+    // SAFETY: the module is loaded, the name ends with NUL, both outputs are valid for writes.
+    unsafe {
+        check("cuModuleGetFunction", sys::cuModuleGetFunction(&mut function, module, c"done".as_ptr()))?;
+        let which = FunctionAttribute::CU_FUNC_ATTRIBUTE_PTX_VERSION;
+        check("cuFuncGetAttribute", sys::cuFuncGetAttribute(&mut version, which, function))?;
+    }
+    Ok(version)
+}
+
 /// Grid, block and dynamic shared memory of a launch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
@@ -155,7 +167,8 @@ impl Gpu {
             )?;
             check("cuModuleLoadData", sys::cuModuleLoadData(&mut module, MODULE.as_ptr().cast()))?;
         }
-        let clusters = major >= 9;
+        // Code for 9.0 was loaded, not what a newer or older device makes of the PTX for 8.0.
+        let clusters = major >= 9 && ptx_version(module)? >= 90;
         let functions = Mutex::default();
         let (processors, shared) = (processors as u32, shared as u32);
         Ok(Arc::new(Gpu { device, context, stream, module, functions, name, processors, shared, clusters }))
@@ -176,7 +189,7 @@ impl Gpu {
         self.shared
     }
 
-    /// True when blocks may form clusters and kernels may start before their predecessor has ended (9.0 and up).
+    /// True when blocks may form clusters and kernels may start before their predecessor has ended (code for 9.0).
     pub fn clusters(&self) -> bool {
         self.clusters
     }

@@ -1,7 +1,7 @@
 //! Weights in the order in which the tensor cores take them (`cuda/common.cuh`, `mma_chunk`).
 //!
-//! A matrix (rows, cols) becomes tiles of 16 rows, each tile its chunks of 32 columns, each chunk 1 KiB of bf16: rows 0
-//! to 7, then 8 to 15; within eight rows, row by row, 32 columns each. Rows past the end are zero.
+//! A matrix (rows, cols) becomes tiles of 16 rows, each tile its chunks of 32 columns, each chunk 1 KiB of bf16: two
+//! times 32 lanes with 16 bytes each. Rows past the end are zero.
 
 use half::bf16;
 
@@ -20,13 +20,20 @@ pub fn pack(rows: usize, cols: usize, mut row: impl FnMut(usize, &mut [f32])) ->
         row(i, &mut values);
         let tile = &mut packed[i / TILE * TILE * cols..][..TILE * cols];
         for (chunk, values) in values.chunks_exact(CHUNK).enumerate() {
-            let to = &mut tile[chunk * TILE * CHUNK + i % TILE * CHUNK..][..CHUNK];
-            for (to, &value) in to.iter_mut().zip(values) {
-                *to = bf16::from_f32(value);
+            let to = &mut tile[chunk * TILE * CHUNK..][..TILE * CHUNK];
+            for (col, &value) in values.iter().enumerate() {
+                to[place(i % TILE, col)] = bf16::from_f32(value);
             }
         }
     }
     packed
+}
+
+/// Where a chunk has an element. Lane g * 4 + q holds columns q * 8 to q * 8 + 7 of rows g and g + 8: pairs of columns, of
+/// row g and then of row g + 8; the first half of its columns in the first 512 bytes.
+fn place(row: usize, col: usize) -> usize {
+    let (lane, pair) = (row % 8 * 4 + col / 8, col % 8 / 2);
+    pair / 2 * 256 + lane * 8 + pair % 2 * 4 + row / 8 * 2 + col % 2
 }
 
 /// Source row of packed row `i` of a head's queries or keys: a tile holds the first members of eight rotary pairs, then
@@ -58,11 +65,14 @@ mod tests {
         assert_eq!(packed.len(), 48 * cols);
         for i in 0..48 {
             for j in 0..cols {
-                let at = i / 16 * 16 * cols + j / 32 * 512 + i % 16 * 32 + j % 32;
+                let at = i / 16 * 16 * cols + j / 32 * 512 + place(i % 16, j % 32);
                 let expected = if i < rows { (i * 4 + j / 16) as f32 } else { 0.0 };
                 assert_eq!(packed[at].to_f32(), expected, "row {i} column {j}");
             }
         }
+        let mut places: Vec<usize> = (0..16 * 32).map(|i| place(i / 32, i % 32)).collect();
+        places.sort_unstable();
+        assert!(places.into_iter().eq(0..16 * 32));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 /// Rows of one pass.
-pub const MAX_ROWS: usize = 256;
+pub const MAX_ROWS: usize = 512;
 /// Tokens that a span filled on the device may have.
 pub const MAX_SETTLED: usize = 4096;
 /// Rows that one head takes.
@@ -120,3 +120,10 @@ pub const NOT_TEXT: u8 = 128;
 
 /// Width of a key that is rotated: cosine and sine.
 pub type Turn = [f32; 2];
+
+/// The layouts that kernels assume.
+const _: () = {
+    const fn plain<T: Pod>() {}
+    plain::<Pick>();
+    assert!(size_of::<State>() == 4 * (8 + MAX_ROWS) && size_of::<Best>() == 16 && size_of::<Round>() == 32);
+};

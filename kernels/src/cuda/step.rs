@@ -3,8 +3,8 @@
 use half::bf16;
 
 use super::driver::{CudaError, Gpu, Shape, param};
+use super::head::Head;
 use super::memory::{Buffer, Mapped};
-use super::ops::Head;
 use super::resident::Weights;
 use super::state::{Best, Board, MAX_ROWS, Round, State};
 
@@ -79,7 +79,7 @@ impl Step<'_> {
             fresh: u32::from(stage == Stage::FeedSpan),
         };
         let (name, threads) = match stage {
-            Stage::Feed | Stage::FeedSpan => ("feed", 256),
+            Stage::Feed | Stage::FeedSpan => ("feed", 160),
             Stage::Pick => ("pick", 1024),
             Stage::Done => ("done", 32),
             Stage::Draft => ("draft", 1024),

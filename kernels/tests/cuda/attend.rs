@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cinnabar_kernels::cuda::ops::Attend;
+use cinnabar_kernels::cuda::attend::Attend;
 use cinnabar_kernels::cuda::resident::Caches;
 use cinnabar_kernels::cuda::{Buffer, Gpu};
 use half::bf16;
@@ -21,11 +21,23 @@ struct Case {
 pub(crate) fn check(gpu: &Arc<Gpu>, quick: bool) {
     let mut cases = Vec::new();
     for (heads, kv_heads, dim) in [(9, 3, 64), (14, 2, 64), (28, 4, 128), (4, 4, 64)] {
-        for (at, rows) in
-            [(0, 1), (0, 8), (31, 1), (32, 5), (100, 16), (1000, 32), (511, 33), (40, 64), (0, 256)]
-        {
+        for (at, rows) in [
+            (0, 1),
+            (0, 8),
+            (31, 1),
+            (32, 5),
+            (100, 16),
+            (1000, 32),
+            (511, 33),
+            (40, 64),
+            (0, 256),
+            (70, 130),
+            (0, 512),
+        ] {
             for causal in [true, false] {
-                if !quick || (heads == 9 && at <= 100 && rows < 64) {
+                if (!quick || heads == 9 && at <= 100 && rows < 140 && rows != 64)
+                    && (rows < 512 || heads == 9)
+                {
                     cases.push(Case { heads, kv_heads, dim, at, rows, causal });
                 }
             }
@@ -126,14 +138,16 @@ fn reference(case: &Case) -> Vec<f64> {
     out
 }
 
-/// A causal row's result is the same bits whether it is run alone or as one of many.
+/// A causal row's result is the same bits whether it is run alone, as one of many, or in one go with the stream before it.
 fn same_bits(gpu: &Arc<Gpu>) {
     let case = |at, rows| Case { heads: 9, kv_heads: 3, dim: 64, at, rows, causal: true };
     let width = 9 * 64;
-    let expected = run(gpu, &case(500, 1), gpu.clusters());
-    for rows in [8, 16, 33, 64] {
-        let got = run(gpu, &case(500, rows), gpu.clusters());
-        assert!(got[..width] == expected[..], "{rows} rows: other bits than one row");
+    for at in [0, 63, 500] {
+        let expected = run(gpu, &case(at, 1), gpu.clusters());
+        for rows in [8, 16, 33, 64, 128, 256, 512] {
+            let got = run(gpu, &case(at, rows), gpu.clusters());
+            assert!(got[..width] == expected[..], "{rows} rows at {at}: other bits than one row");
+        }
     }
     println!("attention: the same bits in every pass");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytemuck::Zeroable;
-use cinnabar_kernels::cuda::ops::Head;
+use cinnabar_kernels::cuda::head::Head;
 use cinnabar_kernels::cuda::pack::pack;
 use cinnabar_kernels::cuda::resident::Weights;
 use cinnabar_kernels::cuda::state::{Board, Round, State};

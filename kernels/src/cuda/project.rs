@@ -1,0 +1,313 @@
+//! Projections with what surrounds them (`cuda/project.cu`, `cuda/wide.cu`), and how their work is split.
+
+use half::bf16;
+
+use super::driver::{CudaError, Gpu, Shape, param};
+use super::memory::Buffer;
+use super::pack::{CHUNK, TILE};
+use super::resident::{Caches, Weights};
+use super::state::{MAX_ROWS, State, Turn};
+
+/// Parameters of `cuda/project.cu`, mirrored.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct ProjectArgs {
+    w: u64,
+    x: u64,
+    k: u32,
+    tiles: u32,
+    run: u32,
+    eps: f32,
+    over_k: f32,
+    layer: u32,
+    state: u64,
+    out_f32: u64,
+    out: u64,
+    bias: u64,
+    rope: u64,
+    k_cache: u64,
+    v_cache: u64,
+    heads: u32,
+    kv_heads: u32,
+    dim: u32,
+    layers: u32,
+    capacity: u32,
+}
+
+/// A projection of `rows` rows (a multiple of 8) with what follows it.
+pub enum Project<'a> {
+    /// Normalised rows to rotated queries, and keys and values in the cache of a layer.
+    Qkv {
+        /// Rotations (positions, dim / 2).
+        rope: &'a Buffer<Turn>,
+        /// Bias in packed row order.
+        bias: Option<&'a Buffer<f32>>,
+        /// Where keys and values go.
+        caches: &'a Caches,
+        /// Which layer's.
+        layer: usize,
+        /// Queries (rows, heads * dim).
+        queries: &'a Buffer<bf16>,
+        /// Epsilon of the norm.
+        eps: f32,
+    },
+    /// Added to the residual stream (rows, outputs), whose bf16 copy is renewed.
+    Add(&'a Buffer<f32>, &'a Buffer<bf16>),
+    /// Normalised rows through interleaved gate and up to gated rows (rows, outputs / 2).
+    Gate(&'a Buffer<bf16>, f32),
+}
+
+impl Project<'_> {
+    /// Enqueues the projection of `x` (rows, columns of `w`).
+    pub fn launch(
+        &self,
+        gpu: &Gpu,
+        rows: usize,
+        w: &Weights,
+        x: &Buffer<bf16>,
+        state: &Buffer<State>,
+    ) -> Result<(), CudaError> {
+        assert!(rows.is_multiple_of(8) && rows <= MAX_ROWS, "rows of a bucket");
+        assert!(w.cols.is_multiple_of(CHUNK) && w.rows.is_multiple_of(TILE), "shape of weights");
+        assert!(x.len() >= rows * w.cols && state.len() == 1, "input of a projection");
+        let mut args = ProjectArgs {
+            w: w.packed.address(),
+            x: x.address(),
+            k: w.cols as u32,
+            tiles: (w.rows / TILE) as u32,
+            run: 0,
+            eps: 0.0,
+            over_k: 1.0 / w.cols as f32,
+            layer: 0,
+            state: state.address(),
+            out_f32: 0,
+            out: 0,
+            bias: 0,
+            rope: 0,
+            k_cache: 0,
+            v_cache: 0,
+            heads: 0,
+            kv_heads: 0,
+            dim: 0,
+            layers: 0,
+            capacity: 0,
+        };
+        let name = match *self {
+            Project::Qkv { rope, bias, caches, layer, queries, eps } => {
+                let (kv, dim) = (caches.kv_heads, caches.dim);
+                let heads = w.rows / dim - 2 * kv;
+                assert!(
+                    w.rows == (heads + 2 * kv) * dim && dim.is_power_of_two() && dim >= TILE,
+                    "heads of a projection"
+                );
+                assert!(layer < caches.layers && queries.len() >= rows * heads * dim, "queries");
+                assert!(rope.len() >= caches.capacity * dim / 2, "rotations for every position");
+                assert!(bias.is_none_or(|b| b.len() == w.rows), "bias");
+                args.eps = eps;
+                args.layer = layer as u32;
+                args.out = queries.address();
+                args.bias = bias.map_or(0, Buffer::address);
+                args.rope = rope.address();
+                args.k_cache = caches.keys.address();
+                args.v_cache = caches.values.address();
+                (args.heads, args.kv_heads, args.dim) = (heads as u32, kv as u32, dim as u32);
+                (args.layers, args.capacity) = (caches.layers as u32, caches.capacity as u32);
+                "qkv"
+            }
+            Project::Add(x, x16) => {
+                assert!(x.len() >= rows * w.rows && x16.len() >= rows * w.rows, "residual stream");
+                (args.out_f32, args.out) = (x.address(), x16.address());
+                "add"
+            }
+            Project::Gate(out, eps) => {
+                assert!(out.len() >= rows * w.rows / 2, "gated rows");
+                (args.out, args.eps) = (out.address(), eps);
+                "swiglu"
+            }
+        };
+        let chunks = args.k / CHUNK as u32;
+        args.run = run(chunks);
+        let rows = rows as u32;
+        let (kernel, shape) = match Wide::choose(args.tiles, rows, gpu.processors()) {
+            Some(wide) => (wide.kernel(), wide.shape(args.tiles, rows)),
+            None => {
+                let split = Split::choose(args.tiles, rows, chunks, gpu.processors(), gpu.shared());
+                (format!("m{}_n{}", split.tiles, split.groups), split.shape(args.tiles, rows, chunks))
+            }
+        };
+        // SAFETY: the arguments have the kernel's layout; sizes were checked above; positions and slots in the state are
+        // checked by the kernel (positions) and by whoever writes it (slots, `Step::launch`).
+        unsafe { gpu.launch(&format!("{name}_{kernel}"), shape, &mut [param(&mut args)]) }
+    }
+}
+
+/// Chunks that are summed in one go, by one warp: it depends on their number alone, so that rows are summed alike in every
+/// pass. Few enough for many warps, with at most twelve in a block.
+fn run(chunks: u32) -> u32 {
+    match chunks {
+        0..=24 => 3,
+        25..=48 => 4,
+        _ => chunks.div_ceil(8),
+    }
+}
+
+/// How a projection of few rows is split over blocks and warps: `cuda/project.cu`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Split {
+    /// Weight tiles of a block.
+    tiles: u32,
+    /// Groups of eight rows of a block.
+    groups: u32,
+}
+
+impl Split {
+    /// Found by measuring whole passes on an H100, where kernels overlap.
+    fn choose(tiles: u32, rows: u32, chunks: u32, processors: u32, limit: u32) -> Self {
+        let groups = rows / 8;
+        let sizes = if tiles >= 4 * processors {
+            // Reading the weights is what takes time: once.
+            [(4, 8); 5]
+        } else if tiles >= processors {
+            [(2, 1), (2, 2), (2, 2), (4, 4), (4, 4)]
+        } else if 3 * tiles >= processors {
+            [(2, 1), (2, 1), (2, 1), (4, 1), (4, 4)]
+        } else if chunks <= 24 {
+            [(1, 1), (1, 2), (4, 1), (4, 1), (4, 4)]
+        } else {
+            [(1, 1), (1, 2), (4, 1), (1, 4), (2, 4)]
+        };
+        let (most_tiles, most_groups) = sizes[groups.ilog2().min(4) as usize];
+        let mut split = Split { tiles: most_tiles, groups: groups.min(most_groups) };
+        while split.tiles * split.groups > 16 || split.shared(chunks) > limit {
+            match split {
+                Split { tiles: 1, groups } => split.groups = groups / 2,
+                Split { tiles, .. } => split.tiles = tiles / 2,
+            }
+        }
+        split
+    }
+
+    fn shape(self, tiles: u32, rows: u32, chunks: u32) -> Shape {
+        Shape {
+            grid: [tiles.div_ceil(self.tiles), rows / 8 / self.groups, 1],
+            threads: chunks.div_ceil(run(chunks)) * 32,
+            shared: self.shared(chunks),
+            cluster: 1,
+        }
+    }
+
+    /// Bytes of shared memory: chunks in flight, later the warps' sums.
+    fn shared(self, chunks: u32) -> u32 {
+        // Chunks that a warp has in flight, as in `cuda/project.cu`.
+        let stages = if self.tiles == 2 { 3 } else { 4 };
+        let warps = chunks.div_ceil(run(chunks));
+        let ring = warps * run(chunks).min(stages) * (self.tiles * 1024 + self.groups * 512);
+        let sums = warps * (self.tiles * self.groups * 512 + self.groups * 32);
+        ring.max(sums)
+    }
+}
+
+/// Chunks in flight, as in `cuda/wide.cu`.
+const WIDE_STAGES: u32 = 6;
+
+/// How a projection of many rows is split: `cuda/wide.cu`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Wide {
+    /// Weight tiles and groups of eight rows of a warp.
+    tiles: u32,
+    groups: u32,
+    /// Warps of a block along the weights and along the rows.
+    across: u32,
+    down: u32,
+}
+
+impl Wide {
+    /// `None` when there is so little to do that every warp is wanted for a part of the sums. Found by measuring whole
+    /// passes on an H100.
+    fn choose(tiles: u32, rows: u32, processors: u32) -> Option<Self> {
+        let wide = Wide { tiles: 4, groups: 4, across: 1, down: 4 };
+        match rows {
+            0..128 => None,
+            128..256 if tiles < 4 * processors => None,
+            256..512 if (processors..4 * processors).contains(&tiles) => {
+                Some(Wide { tiles: 3, groups: 4, across: 1, down: 2 })
+            }
+            _ => (tiles >= processors).then_some(wide),
+        }
+    }
+
+    fn kernel(self) -> String {
+        format!("wide_{}{}{}{}", self.tiles, self.groups, self.across, self.down)
+    }
+
+    fn shape(self, tiles: u32, rows: u32) -> Shape {
+        let (block_tiles, block_groups) = (self.tiles * self.across, self.groups * self.down);
+        assert!((rows / 8).is_multiple_of(block_groups), "rows of a block");
+        Shape {
+            grid: [tiles.div_ceil(block_tiles), rows / 8 / block_groups, 1],
+            threads: self.across * self.down * 32,
+            shared: WIDE_STAGES * (block_tiles * 1024 + block_groups * 512),
+            cluster: 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Multiprocessors and shared memory of a block: an H100, an A100, an RTX 4060.
+    const DEVICES: [(u32, u32); 3] = [(132, 232_448), (108, 166_912), (24, 101_376)];
+    /// (tiles, chunks) of query-key-value, output, gate-up and down of the default model, 0.5B and 7B.
+    const SHAPES: [(u32, u32); 10] = [
+        (60, 18),
+        (36, 18),
+        (192, 18),
+        (36, 48),
+        (72, 28),
+        (608, 28),
+        (56, 152),
+        (288, 112),
+        (2368, 112),
+        (224, 592),
+    ];
+
+    #[test]
+    fn every_launch_fits_every_device() {
+        for (tiles, chunks) in SHAPES {
+            for rows in [8, 16, 32, 64, 128, 256, 512] {
+                for (processors, limit) in DEVICES {
+                    let (shape, covered) = match Wide::choose(tiles, rows, processors) {
+                        Some(wide) => {
+                            let shape = wide.shape(tiles, rows);
+                            (
+                                shape,
+                                [
+                                    shape.grid[0] * wide.tiles * wide.across,
+                                    shape.grid[1] * wide.groups * wide.down,
+                                ],
+                            )
+                        }
+                        None => {
+                            let split = Split::choose(tiles, rows, chunks, processors, limit);
+                            let shape = split.shape(tiles, rows, chunks);
+                            (shape, [shape.grid[0] * split.tiles, shape.grid[1] * split.groups])
+                        }
+                    };
+                    let what =
+                        format!("{tiles} tiles, {chunks} chunks, {rows} rows on {processors}: {shape:?}");
+                    assert!(shape.threads <= 384 && shape.shared <= limit, "{what}");
+                    assert!(covered[0] >= tiles && covered[1] * 8 == rows, "{what}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn runs_cover_the_sum_with_few_warps() {
+        for chunks in 1..700u32 {
+            let warps = chunks.div_ceil(run(chunks));
+            assert!((1..=12).contains(&warps) && warps * run(chunks) >= chunks, "{chunks}");
+        }
+    }
+}
