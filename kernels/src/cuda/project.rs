@@ -151,6 +151,9 @@ fn run(chunks: u32) -> u32 {
     }
 }
 
+/// Weight tiles times chunks, 1 KiB each, from which no cache keeps the weights for a second reader.
+const LARGE: u32 = 8 << 10;
+
 /// How a projection of few rows is split over blocks and warps: `cuda/project.cu`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Split {
@@ -161,23 +164,27 @@ struct Split {
 }
 
 impl Split {
-    /// Found by measuring whole passes on an H100, where kernels overlap.
     fn choose(tiles: u32, rows: u32, chunks: u32, processors: u32, limit: u32) -> Self {
-        let groups = rows / 8;
-        let sizes = if tiles >= 4 * processors {
-            // Reading the weights is what takes time: once.
-            [(4, 8); 5]
-        } else if tiles >= processors {
-            [(2, 1), (2, 2), (2, 2), (4, 4), (4, 4)]
-        } else if 3 * tiles >= processors {
-            [(2, 1), (2, 1), (2, 1), (4, 1), (4, 4)]
-        } else if chunks <= 24 {
-            [(1, 1), (1, 2), (4, 1), (4, 1), (4, 4)]
+        let all = rows / 8;
+        let mut split = if tiles * chunks >= LARGE {
+            // Reading the weights is what takes time: once, by as many blocks as there are processors or nearly.
+            let groups = all.min(8);
+            let enough = |&more: &u32| tiles / more * (all / groups) * 3 >= processors * 2;
+            Split { tiles: [4, 2].into_iter().find(enough).unwrap_or(1), groups }
         } else {
-            [(1, 1), (1, 2), (4, 1), (1, 4), (2, 4)]
+            // Found by measuring whole passes on an H100, where kernels overlap: 8, 16, 32, 64 and more rows.
+            let sizes = if tiles >= processors {
+                [(2, 1), (2, 2), (2, 2), (4, 4), (4, 4)]
+            } else if 3 * tiles >= processors {
+                [(2, 1), (2, 1), (2, 1), (4, 1), (4, 4)]
+            } else if chunks <= 24 {
+                [(1, 1), (1, 2), (4, 1), (4, 1), (4, 4)]
+            } else {
+                [(1, 1), (1, 2), (4, 1), (1, 4), (2, 4)]
+            };
+            let (tiles, groups) = sizes[all.ilog2().min(4) as usize];
+            Split { tiles, groups }
         };
-        let (most_tiles, most_groups) = sizes[groups.ilog2().min(4) as usize];
-        let mut split = Split { tiles: most_tiles, groups: groups.min(most_groups) };
         while split.tiles * split.groups > 16 || split.shared(chunks) > limit {
             match split {
                 Split { tiles: 1, groups } => split.groups = groups / 2,
