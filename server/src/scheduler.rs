@@ -112,6 +112,7 @@ pub(crate) struct Pending {
     asked_of: Snapshot,
     selected: Option<Selected>,
     site: Site,
+    trigger: Trigger,
     /// What the engine's answer is kept under.
     key: u64,
     log: RequestLog,
@@ -191,7 +192,9 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
     let request = request(&settings, &snapshot, prompt, site.span);
     let key = state.answers().key(&request);
     let known = state.answers().find(key);
-    let pending = |log| Pending { uri: uri.clone(), serial, asked_of: snapshot, selected, site, key, log };
+    let trigger = question.trigger;
+    let pending =
+        |log| Pending { uri: uri.clone(), serial, asked_of: snapshot, selected, site, trigger, key, log };
     if let Some((by, completion)) = known {
         log.answered_by(by.name());
         return Asked::Answered(finish(state, pending(log), Ok(completion)));
@@ -255,11 +258,13 @@ fn headroom(deadline: Duration) -> Duration {
 
 /// Turns what became of a request into what the client sees, on the text as it is now.
 pub(crate) fn finish(state: &State, pending: Pending, outcome: Result<Completion, Reason>) -> Answer {
-    let Pending { uri, serial, asked_of, selected, site, key, mut log } = pending;
+    let Pending { uri, serial, asked_of, selected, site, trigger, key, mut log } = pending;
     // Whatever the outcome: the slot is free for the next one.
     let left = state.documents.edit(&uri, |document| (document.slot.leave(serial), document.snapshot()));
     if let Ok(completion) = &outcome {
         log.completed(completion);
+        // Shown or not: the same question has the same answer, and may be asked by hand.
+        state.answers().keep(key, completion, By::Editor);
     }
     let late = match &outcome {
         Ok(completion) => completion.finish == Finish::Deadline,
@@ -273,11 +278,10 @@ pub(crate) fn finish(state: &State, pending: Pending, outcome: Result<Completion
     log.end(outcome.and_then(|completion| {
         let (typed, snapshot) = left.ok_or(Reason::Closed)?;
         let typed = typed.ok_or(Reason::Superseded)?;
-        if completion.mean_log_probability.exp() < min_probability {
+        if trigger != Trigger::Invoked && completion.mean_log_probability.exp() < min_probability {
             return Err(Reason::Unsure);
         }
         let suggestion = postprocess::suggest(&completion, &site, &asked_of.text, asked_of.syntax.as_ref())?;
-        state.answers().keep(key, &completion, By::Editor);
         let Some(selected) = selected else {
             let rest = reuse::rebase(suggestion.clone(), typed.text());
             if let Ok(rest) = &rest {

@@ -1,6 +1,6 @@
 //! When the editor asks by itself while the user types: where an answer would only be in the way (pure).
 //!
-//! Who asks by hand always gets an answer.
+//! Who asks by hand always gets an answer, however unsure the model is.
 
 use crate::document::Snapshot;
 use crate::site::Site;
@@ -10,8 +10,10 @@ use crate::syntax::Prose;
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trigger {
-    /// The user.
+    /// The user, by hand.
     Invoked,
+    /// The user or the editor: that of a completion menu does not always say.
+    Either,
     /// The editor, while the user types.
     Automatic,
 }

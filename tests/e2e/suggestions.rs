@@ -67,8 +67,12 @@ async fn rule_7_several_lines_end_with_the_block_and_add_no_error() {
 #[tokio::test]
 async fn rule_8_blanks_and_repetitions_are_nothing() {
     let mut editor = Editor::with("{\n\n}\n").await;
-    for text in ["", " \n\t", "\n}\n", "}"] {
+    for (version, text) in (2..).zip(["", " \n\t", "\n}\n", "}"]) {
+        // Another text each time: what was no suggestion is known not to be one.
+        editor.edit(version, (0, 0), (0, 0), "{").await;
         assert_eq!(editor.inline(1, 0, text).await, nothing(), "{text:?}");
+        let id = editor.ask_inline(1, 0).await;
+        assert_eq!(editor.reply(id).await, nothing(), "{text:?} again");
     }
     editor.leave().await;
 }
@@ -115,17 +119,23 @@ async fn what_is_selected_in_the_menu_is_gone_on_from() {
 
 #[tokio::test]
 async fn rule_8_what_the_model_is_unsure_of_is_shown_as_far_as_the_user_wants() {
-    for (least, shown) in [(json!(0.5), false), (json!(null), true)] {
+    let by_itself = json!({ "triggerKind": 2 });
+    for (least, shown) in [(json!(0.5), false), (json!(0), true)] {
         let mut editor = Editor::start();
         editor.initialize(json!({ "initializationOptions": { "minProbability": least } })).await;
         editor.stage.load().await.succeed();
         editor.open(URI, "a\n").await;
-        let id = editor.ask_inline(0, 1).await;
-        editor.stage.call().await.answer_as_sure_as(0.4f32.ln(), "b");
+        let id = editor.ask_inline_with(URI, 0, 1, by_itself.clone()).await;
+        editor.stage.call().await.answer_as_sure_as(0.1f32.ln(), "b");
         assert_eq!(editor.reply(id).await, if shown { item(0, 1, "b") } else { nothing() });
-        let id = editor.ask_inline(1, 0).await;
+        let id = editor.ask_inline_with(URI, 1, 0, by_itself.clone()).await;
         editor.stage.call().await.answer_as_sure_as(0.6f32.ln(), "b");
         assert_eq!(editor.reply(id).await, item(1, 0, "b"));
+        // Who asks by hand wants to see it all the same.
+        editor.edit(2, (1, 0), (1, 0), "x").await;
+        let id = editor.ask_inline(1, 1).await;
+        editor.stage.call().await.answer_as_sure_as(0.1f32.ln(), "c");
+        assert_eq!(editor.reply(id).await, item(1, 1, "c"));
         editor.leave().await;
     }
 }

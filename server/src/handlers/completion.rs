@@ -18,7 +18,7 @@ pub(crate) fn ask(state: &State, params: &CompletionParams) -> Asked {
         method: "textDocument/completion",
         uri: &at.text_document.uri,
         position: at.position,
-        trigger: if by_character { Trigger::Automatic } else { Trigger::Invoked },
+        trigger: if by_character { Trigger::Automatic } else { Trigger::Either },
         selected: None,
     };
     scheduler::ask(state, &question)

@@ -215,9 +215,9 @@ pub(super) static KEYS: LazyLock<[Key; 14]> = LazyLock::new(|| {
         },
         Key {
             name: "minProbability",
-            about: "Suggestions of whose tokens the model is less sure (geometric mean of their probabilities) are not shown. 0 shows all.",
+            about: "Suggestions of whose tokens the model is less sure (geometric mean of their probabilities) are not shown, unless they are asked for by hand. 0 shows all.",
             kind: Kind::Share(false),
-            default: json!(0),
+            default: json!(0.35),
             project: Project::Anything,
             set: |settings, value| settings.min_probability = value.as_f64().unwrap_or_default() as f32,
         },
