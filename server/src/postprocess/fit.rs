@@ -49,7 +49,7 @@ pub(super) fn fitted(
     }
     let judge = |text: &str| Some(Judged::new(insert(text, site, replaced, buffer, syntax)?.0, before));
     // If nothing is known of it, it stays.
-    let Some(judged) = judge(text.trim_end()) else { return text.into() };
+    let Some(judged) = judge(text) else { return text.into() };
     if judged.fits() {
         return text.into();
     }
@@ -58,7 +58,9 @@ pub(super) fn fitted(
     let closed = closed(text.trim_end(), site, &unpaired, judged.opened).filter(|_| whole);
     let before_bracket = cut_before_bracket(text, site, &unpaired, judged.closed);
     let lines = text.rmatch_indices('\n').map(|(at, _)| text[..at].to_owned());
-    let mut candidates = closed.into_iter().chain(before_bracket).chain(lines);
+    // Blanks before what stands right of the cursor part what they should not.
+    let trimmed = text.trim_end().to_owned();
+    let mut candidates = [trimmed].into_iter().chain(closed).chain(before_bracket).chain(lines);
     let fits = |candidate: &String| {
         let candidate = candidate.trim_end();
         !candidate.is_empty() && judge(candidate).is_some_and(|judged| judged.fits())

@@ -169,6 +169,8 @@ fn what_a_text_closes_too_often_is_cut() {
         fitted_at_the_cursor,
         &[
             Case("a.py", "x = f($0)\n", "a))", "a"),
+            // A blank too many.
+            Case("a.go", "package p\n\nfunc f() {\n\ta $0= b\n}\n", ": ", ":"),
             Case("a.rs", "fn f() {\n    $0\n}\n", "a();\n    }\n}", "a();"),
             Case("a.ts", "f(() => {\n  if (a) {$0\n  }\n});\n", "\n    b();\n  }\n});", "\n    b();"),
         ],
