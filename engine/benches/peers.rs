@@ -132,16 +132,16 @@ fn main() {
 /// Tokens of a completion that counts.
 const TOKENS: usize = 32;
 
-/// Every tenth line of the sample files, completed at its end.
+/// Gaps of eight lines after every tenth line of the sample files.
 fn prompts() -> Vec<Prompt> {
     let samples: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "tests", "data", "samples"].iter().collect();
     let mut prompts = Vec::new();
     for name in ["debounce.ts", "lru_cache.py", "ring_buffer.rs", "worker_pool.go"] {
         let text = std::fs::read_to_string(samples.join(name)).expect("because the samples are shipped");
-        for (at, _) in text.match_indices('\n').step_by(10).skip(1) {
-            let (prefix, suffix) = text.split_at(at);
-            let (prefix, suffix, snippets) = (prefix.into(), suffix.into(), Vec::new());
-            prompts.push(Prompt { snippets, path: Some(name.into()), prefix, suffix });
+        let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+        for (from, to) in ends.iter().zip(ends.iter().skip(8)).step_by(10).skip(1) {
+            let (prefix, suffix) = (text[..*from].into(), text[*to..].into());
+            prompts.push(Prompt { snippets: Vec::new(), path: Some(name.into()), prefix, suffix });
         }
     }
     prompts
