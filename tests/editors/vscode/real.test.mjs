@@ -26,8 +26,9 @@ before(async () => {
       'crlf.py': '# größe 日本 🦀\r\ndef add(a, b):\r\n    ',
       'tabs.go': 'package p\n\nfunc add(a, b int) int {\n\t\n}\n',
     },
-    // A debug build on a busy machine is slow; what is tested is the text, not the time.
-    settings: { 'cinnabar.deadlineMs': 20_000 },
+    // A debug build on a busy machine is slow, and the model is unsure of some of these places; what is tested is what
+    // becomes of its text.
+    settings: { 'cinnabar.deadlineMs': 20_000, 'cinnabar.minProbability': 0 },
   });
   window = await stage.window();
 });
@@ -118,11 +119,11 @@ test('what stands behind the cursor is not repeated, and what is opened is close
 
 test('CRLF and characters outside ASCII', async () => {
   await window.open('crlf.py', 3, 5);
-  await window.type('s = "ß🎉"; return ');
+  await window.type('s = "ß🎉"; return a');
   await ghost();
   await window.press('Tab');
   const saved = await window.save('crlf.py');
-  assert.match(saved, /^# größe 日本 🦀\r\ndef add\(a, b\):\r\n {4}s = "ß🎉"; return \S/);
+  assert.match(saved, /^# größe 日本 🦀\r\ndef add\(a, b\):\r\n {4}s = "ß🎉"; return a./);
   assert.doesNotMatch(saved, /[^\r]\n|\r[^\n]/);
 });
 
