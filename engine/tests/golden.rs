@@ -86,8 +86,9 @@ fn check(golden: &Golden, mode: &str, got: &Completion) {
         text.strip_suffix('\n').unwrap_or(text),
         "{mode}"
     );
-    // Of a text that is cut at the limit, the last pass may be one of fewer rows or none at all.
-    assert!(ids.len() == LIMIT || got.counts.forwards + 1 == forwards, "{mode} took {ids:?}");
+    // The last block of a text that is cut at the limit may have fewer rows here.
+    let cut = ids.len() == LIMIT && mode != "causal";
+    assert!(cut || got.counts.forwards + 1 == forwards, "{mode} took {ids:?}");
 }
 
 /// Fills slot 0 with a golden stream; the logits of its last row.

@@ -37,8 +37,10 @@ def begin(model, stream):
 
 def causal(session, known):
     ids, forwards = [], 1
-    while known != EOM and len(ids) < MOST:
+    while known != EOM:
         ids.append(known)
+        if len(ids) == MOST:
+            break
         (known,) = best(session.logits([known], causal=True))
         forwards += 1
     return ids, forwards
