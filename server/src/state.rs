@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use cinnabar_engine::{DocumentId, Engine, Load, Prompt};
+use ropey::Rope;
 use serde_json::Value;
 use tower_lsp::lsp_types::{MessageType, Url};
 
@@ -126,13 +127,23 @@ impl State {
         before.into_iter().for_each(|before| self.has_now(&before));
     }
 
+    /// A buffer was opened: what it says, and the files beside it, may help in others.
+    pub(crate) fn opened(&self, uri: &Url) {
+        self.may_help(uri, Neighbours::opened);
+    }
+
     /// What a buffer says now may help in others.
     pub(crate) fn has_now(&self, uri: &Url) {
-        if let Some(agreed) = self.agreed()
+        self.may_help(uri, Neighbours::left);
+    }
+
+    /// Who does not want other files in prompts has none read.
+    fn may_help(&self, uri: &Url, tell: fn(&Neighbours, PathBuf, String, Rope)) {
+        if let Some(agreed) = self.agreed().filter(|agreed| agreed.settings().other_files)
             && let Some((path, name)) = agreed.file(uri)
             && let Some(text) = self.documents.edit(uri, |document| document.text().clone())
         {
-            agreed.neighbours.left(path, name, text);
+            tell(&agreed.neighbours, path, name, text);
         }
     }
 
