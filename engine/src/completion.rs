@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::pace::{Estimate, SIZES};
+use crate::pace::{Estimate, KINDS};
 
 /// Why a completion ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,9 +52,12 @@ pub struct Counts {
     pub blocks: usize,
     /// Rows of the last block drafted, 0 when there was none.
     pub block: usize,
-    /// What rounds of each size cost and yield here, as far as known: what [`crate::Mode::Auto`] chooses by.
+    /// Drafts copied from the text, another kind of round that [`crate::Mode::Auto`] chooses.
+    #[serde(default)]
+    pub copies: usize,
+    /// What rounds of each kind cost and yield here, as far as known: what [`crate::Mode::Auto`] chooses by.
     #[serde(serialize_with = "known", skip_deserializing)]
-    pub pace: [Option<Estimate>; SIZES],
+    pub pace: [Option<Estimate>; KINDS],
 }
 
 fn known<S: Serializer>(pace: &[Option<Estimate>], to: S) -> Result<S::Ok, S::Error> {

@@ -17,7 +17,9 @@ use cinnabar_kernels::cuda::attend::Attend;
 use cinnabar_kernels::cuda::head;
 use cinnabar_kernels::cuda::project::Project;
 use cinnabar_kernels::cuda::resident::Caches;
-use cinnabar_kernels::cuda::state::{Best, Board, MAX_HEAD_ROWS, MAX_ROWS, Round, State, Turn};
+use cinnabar_kernels::cuda::state::{
+    Best, Board, History, MAX_HEAD_ROWS, MAX_ROWS, Round, Span, State, Turn,
+};
 use cinnabar_kernels::cuda::step::{self, Stage, Step};
 use cinnabar_kernels::cuda::{Buffer, CudaError, Gpu, Graph, Mapped};
 use half::bf16;
@@ -73,10 +75,11 @@ pub struct CudaModel {
 struct Arena {
     state: Buffer<State>,
     round: Buffer<Round>,
-    span: Buffer<u32>,
+    span: Buffer<Span>,
     board: Mapped<Board>,
     feed: Mapped<State>,
     feed_round: Mapped<Round>,
+    feed_history: Mapped<History>,
     /// Per token: whether it ends a span, its line breaks.
     classes: Buffer<u8>,
     classes_known: bool,
@@ -103,8 +106,8 @@ enum Plan {
     Pass(usize, HeadKind),
     /// The head alone, over rows of the last pass.
     HeadOnly(usize, HeadKind),
-    /// A round of draft and verify; true: the first of a span.
-    Round(usize, bool),
+    /// A pass of a span that is filled in rounds, with the decision what comes next; true: the first.
+    Turn(usize, bool),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -158,10 +161,11 @@ impl CudaModel {
         let arena = Arena {
             state: Buffer::zeros(&gpu, 1)?,
             round: Buffer::zeros(&gpu, 1)?,
-            span: Buffer::zeros(&gpu, 8)?,
+            span: Buffer::zeros(&gpu, 1)?,
             board: Mapped::zeros(&gpu)?,
             feed: Mapped::zeros(&gpu)?,
             feed_round: Mapped::zeros(&gpu)?,
+            feed_history: Mapped::zeros(&gpu)?,
             classes: Buffer::zeros(&gpu, c.vocab)?,
             classes_known: false,
             x: Buffer::zeros(&gpu, MAX_ROWS * c.hidden)?,
@@ -195,7 +199,7 @@ impl CudaModel {
         }
         for rows in BUCKETS.into_iter().filter(|&rows| rows <= MAX_HEAD_ROWS) {
             for first in [true, false] {
-                self.start(Plan::Round(rows, first)).map_err(|e| failed(&e))?;
+                self.start(Plan::Turn(rows, first)).map_err(|e| failed(&e))?;
             }
         }
         self.gpu.synchronize().map_err(|e| failed(&e))?;
@@ -276,16 +280,13 @@ impl CudaModel {
                 let stage = if matches!(head, HeadKind::Picks(_)) { Stage::Pick } else { Stage::Done };
                 step.launch(&self.gpu, stage)
             }
-            Plan::Round(rows, first) => {
+            Plan::Turn(rows, first) => {
                 if first {
                     step.launch(&self.gpu, Stage::FeedSpan)?;
                 }
-                for stage in [Stage::Draft, Stage::Verify] {
-                    self.enqueue_body(rows)?;
-                    self.enqueue_head(rows, HeadKind::Picks(rows))?;
-                    step.launch(&self.gpu, stage)?;
-                }
-                Ok(())
+                self.enqueue_body(rows)?;
+                self.enqueue_head(rows, HeadKind::Picks(rows))?;
+                step.launch(&self.gpu, Stage::Turn)
             }
         }
     }
@@ -299,6 +300,7 @@ impl CudaModel {
             board: &a.board,
             feed: &a.feed,
             feed_round: &a.feed_round,
+            feed_history: &a.feed_history,
             best: &a.best,
             classes: &a.classes,
         }
@@ -446,7 +448,7 @@ impl Plan {
     fn head(self) -> HeadKind {
         match self {
             Plan::Pass(_, head) | Plan::HeadOnly(_, head) => head,
-            Plan::Round(rows, _) => HeadKind::Picks(rows),
+            Plan::Turn(rows, _) => HeadKind::Picks(rows),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Filling the span after a stream: what the three modes share.
 
+mod copied;
 mod parallel;
 mod verified;
 
@@ -28,6 +29,7 @@ pub(crate) struct Span<'a> {
     forwards: usize,
     blocks: usize,
     block: usize,
+    copies: usize,
 }
 
 /// A filled span.
@@ -43,6 +45,16 @@ pub(crate) struct Filled {
     pub(crate) blocks: usize,
     /// Rows of the last block.
     pub(crate) block: usize,
+    /// Drafts copied from the text.
+    pub(crate) copies: usize,
+}
+
+impl Filled {
+    /// The deadline came before the span was begun.
+    pub(crate) fn nothing() -> Self {
+        let (forwards, blocks, block, copies) = (0, 0, 0, 0);
+        Filled { tokens: Vec::new(), finish: Finish::Deadline, forwards, blocks, block, copies }
+    }
 }
 
 impl<'a> Span<'a> {
@@ -69,6 +81,7 @@ impl<'a> Span<'a> {
             forwards: 0,
             blocks: 0,
             block: 0,
+            copies: 0,
         }
     }
 
@@ -78,8 +91,8 @@ impl<'a> Span<'a> {
             Mode::Parallel => parallel::fill(&mut self, known),
             Mode::Auto | Mode::Verified | Mode::Causal => verified::fill(&mut self, known),
         }?;
-        let Span { settled: tokens, forwards, blocks, block, .. } = self;
-        Ok(Filled { tokens, finish, forwards, blocks, block })
+        let Span { settled: tokens, forwards, blocks, block, copies, .. } = self;
+        Ok(Filled { tokens, finish, forwards, blocks, block, copies })
     }
 
     /// Adds a token for good; the finish, if the span ends with or before it.

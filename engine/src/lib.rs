@@ -36,5 +36,5 @@ pub use error::EngineError;
 pub use infill::Infill;
 pub use load::{Device, LoadOptions, cpu_level, load, load_model};
 pub use local::Local;
-pub use pace::Estimate;
+pub use pace::{Estimate, Source};
 pub use request::{Decoding, DocumentId, Mode, Prompt, Request, Sampling, Snippet};

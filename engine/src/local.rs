@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::completion::{Completion, Counts, Finish, Timings};
+use crate::completion::{Completion, Counts, Timings};
 use crate::control::Control;
 use crate::decode::{Filled, Span};
 use crate::error::EngineError;
@@ -70,7 +70,7 @@ impl Infill for Local {
                 let (model, pace) = (self.model.as_mut(), &mut self.pace);
                 Span::new(model, session, &self.tokenizer, &sampler, control, request, pace).fill(known)?
             }
-            None => Filled { tokens: Vec::new(), finish: Finish::Deadline, forwards: 0, blocks: 0, block: 0 },
+            None => Filled::nothing(),
         };
         let denoise = clock.elapsed();
 
@@ -88,6 +88,7 @@ impl Infill for Local {
                 forwards: filled.forwards,
                 blocks: filled.blocks,
                 block: filled.block,
+                copies: filled.copies,
                 pace: self.pace.estimates(),
             },
             timings: Timings { tokenize, prefill, denoise, ..Timings::default() },

@@ -96,7 +96,7 @@ pub trait Model: Send {
     }
 }
 
-/// A span to fill by rounds of one bidirectional draft and one causal verification.
+/// A span to fill by rounds: a bidirectional draft and a causal verification, or a copy and its verification.
 #[derive(Debug, Clone, Copy)]
 pub struct Rounds<'a> {
     /// KV cache slot.
@@ -113,6 +113,9 @@ pub struct Rounds<'a> {
     pub max_lines: Option<usize>,
     /// Per token: 128 if it is not text and ends the span, else its line breaks.
     pub classes: &'a [u8],
+    /// What stands before the known token, as the middle continues it. Where the last tokens stood in it before, what followed
+    /// may be verified in place of a draft; `None`: every block is drafted.
+    pub history: Option<&'a [u32]>,
 }
 
 /// What rounds made of a span.
@@ -124,8 +127,10 @@ pub struct Ran {
     pub settled: usize,
     /// Leading picks whose keys and values are in the cache now.
     pub cached: usize,
-    /// Rounds, two passes each.
-    pub rounds: usize,
+    /// Drafts, two passes each with their verification.
+    pub drafts: usize,
+    /// Copies, one pass each.
+    pub copies: usize,
     /// Why the span ended; `None` when it was told to stop.
     pub finish: Option<Finish>,
 }

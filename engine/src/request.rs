@@ -38,8 +38,9 @@ pub struct Snippet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// [`Mode::Verified`] with the block, or [`Mode::Causal`], whichever has proved faster on this device for these
-    /// texts. The text is the same either way.
+    /// Each round a step of [`Mode::Causal`], a block of [`Mode::Verified`], or a copy of what followed the last tokens
+    /// where they stood before, verified like a block: whichever has proved fastest on this device for these texts. The
+    /// text is the same either way.
     Auto,
     /// A block is drafted in parallel and verified causally; the text equals [`Mode::Causal`] by construction.
     Verified,

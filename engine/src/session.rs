@@ -71,6 +71,11 @@ impl Session {
         self.ids.len()
     }
 
+    /// The cached tokens.
+    pub(crate) fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
     /// The model's slot.
     pub(crate) fn slot(&self) -> usize {
         self.slot

@@ -1,10 +1,11 @@
 // What stands between two passes: the state, the embedding, the picks, and the decisions of draft and verify.
 //
-//   feed    the state (State) and the round (Round), from mapped host memory               1 block
+//   feed    the state (State), of a span also the round (Round), from mapped host memory    1 block
 //   embed   x (R, K) f32 and its bf16 copy: rows of the embedding, tiles as in project.cu   R blocks
 //   pick    bests of the head's blocks -> a pick a row, published to mapped host memory     1 block, a warp a row
-//   draft   the same, then the drafted tokens become the rows of the causal pass            1 block
-//   verify  the same, then acceptance and the next round's rows                             1 block
+//   turn    the same, then the rows of the next pass: drafted tokens become those of a      1 block
+//           causal pass; after one, what was accepted is settled, and what comes next is
+//           a masked block, or a copy of what followed the last tokens where they stood before
 //
 // Traffic: a few KiB; these kernels cost their launch.
 #include "common.cuh"
@@ -18,17 +19,27 @@ struct Round {
   uint32_t max_tokens;  // tokens to settle at most
   uint32_t max_lines;   // line breaks at which the span ends, 0: no limit
   uint32_t context;     // positions of the model
+  uint32_t history;     // tokens before the known one, as the middle continues them
+  uint32_t agreement;   // last tokens that must agree for a copy, 0: every block is drafted
   Pick known;           // token after the stream
 };
 
-constexpr int MAX_SETTLED = 4096;  // also in kernels/src/cuda/state.rs
+// Also in kernels/src/cuda/state.rs.
+constexpr int MAX_SETTLED = 4096, MAX_HISTORY = 4096;
+// Longer agreements are not told apart, as in engine/src/decode/copied.rs.
+constexpr uint32_t MAX_AGREEMENT = 8;
 enum Finish : uint32_t { RUNNING, END, MAX_TOKENS, MAX_LINES, FULL, STOPPED };
 
 // Of a span, in device memory.
 struct Span {
   uint32_t settled;  // tokens of text
   uint32_t cached;   // tokens whose keys and values are final
-  uint32_t lines, rounds, finish;
+  uint32_t lines, finish;
+  uint32_t drafts;   // masked blocks that were denoised
+  uint32_t rounds;   // drafts and copies that were verified
+  uint32_t causal;   // 1: the next pass verifies
+  uint32_t length;   // of the history
+  uint32_t history[MAX_HISTORY + MAX_SETTLED];
 };
 
 // In mapped host memory: the host writes `stop`, the device everything else; `ticket` last.
@@ -38,8 +49,7 @@ struct Board {
   uint32_t finish;
   uint32_t settled;  // tokens of the span
   uint32_t cached;   // tokens of the span whose keys and values are final
-  uint32_t rounds;
-  uint32_t unused[2];
+  uint32_t drafts, rounds, causal;  // as in Span
   Pick picks[MAX_SETTLED];  // of a pass: by row; of a span: known token, then what was accepted
 };
 
@@ -51,6 +61,7 @@ struct Step {
   Board* board;          // mapped
   const State* feed;     // mapped
   const Round* feed_round;
+  const uint4* feed_history;
   const Best* best;      // (rows, blocks)
   const uint8_t* classes;  // per token: 128: not text, ends the span; low bits: line breaks
   uint32_t blocks;
@@ -70,13 +81,6 @@ __device__ __forceinline__ void publish(Board* board, uint32_t ticket) {
   *reinterpret_cast<volatile uint32_t*>(&board->ticket) = ticket;
 }
 
-// Rows of a draft: the known token, the rest masked.
-__device__ __forceinline__ void lay_draft(State* s, const Round& r, uint32_t known) {
-  s->rows = r.block, s->causal = 0, s->head_from = 1, s->head_rows = r.block - 1;
-  s->ids[0] = known;
-  for (uint32_t i = 1; i < r.block; i++) s->ids[i] = r.mask;
-}
-
 // Adds a token for good; the reason if the span ends with or before it.
 __device__ __forceinline__ uint32_t settle(Span& span, const Round& r, const uint8_t* classes, uint32_t token) {
   const uint32_t c = classes[token];
@@ -92,6 +96,38 @@ __device__ __forceinline__ uint32_t settle(Span& span, const Round& r, const uin
 __device__ __forceinline__ uint32_t check(const State* s, const Round& r, const Board* board) {
   if (*reinterpret_cast<const volatile uint32_t*>(&board->stop)) return STOPPED;
   return s->at + r.block > r.context ? FULL : RUNNING;
+}
+
+// Where most of the last tokens stood before, of several places the latest: agreement * 2^16 + index of what followed
+// there; 0: nowhere. For all threads of the block.
+__device__ __forceinline__ uint32_t find_copy(const uint32_t* ids, uint32_t length) {
+  __shared__ uint32_t best;
+  if (threadIdx.x == 0) best = 0;
+  __syncthreads();
+  uint32_t mine = 0;
+  for (uint32_t at = threadIdx.x; at + 1 < length; at += blockDim.x) {
+    uint32_t agreement = 0;
+    while (agreement < MAX_AGREEMENT && agreement <= at && ids[at - agreement] == ids[length - 1 - agreement]) agreement++;
+    if (agreement) mine = max(mine, agreement << 16 | (at + 1));
+  }
+  if (mine) atomicMax(&best, mine);
+  __syncthreads();
+  return best;
+}
+
+// The rows of the next round, whose known token is the last of the history. All threads of the block call it.
+__device__ __forceinline__ void lay_round(State* s, Span* span, const Round& r) {
+  const uint32_t length = span->length, copy = r.agreement ? find_copy(span->history, length) : 0;
+  const uint32_t from = copy & 0xffff, wanted = r.max_tokens - span->settled;
+  const bool copied = copy && copy >> 16 >= r.agreement && wanted > 1;
+  const uint32_t rows = copied ? 1 + min(min(r.block, wanted) - 1, length - from) : r.block;
+  for (uint32_t i = threadIdx.x; i < rows; i += blockDim.x) {
+    s->ids[i] = i == 0 ? span->history[length - 1] : copied ? span->history[from + i - 1] : r.mask;
+  }
+  if (threadIdx.x == 0) {
+    s->rows = rows, s->causal = copied, span->causal = copied;
+    s->head_from = copied ? 0 : 1, s->head_rows = rows - s->head_from;
+  }
 }
 
 // Picks of up to 64 rows into shared memory.
@@ -128,27 +164,31 @@ __device__ __forceinline__ void reduce(const Step& p, Pick* picks) {
 
 using namespace cinnabar;
 
-extern "C" __global__ void __launch_bounds__(160) feed(const __grid_constant__ Step p) {
+extern "C" __global__ void __launch_bounds__(1024) feed(const __grid_constant__ Step p) {
   release_next();
   await_previous();
   // A thread reads across the bus once.
   const uint4* from = reinterpret_cast<const uint4*>(p.feed);
   uint4* to = reinterpret_cast<uint4*>(p.state);
   for (int i = threadIdx.x; i < sizeof(State) / 16; i += blockDim.x) to[i] = from[i];
-  if (p.fresh) {
-    __syncthreads();
-    if (threadIdx.x == 0) {
-      const Round r = *p.feed_round;
-      *p.round = r;
-      Span span = {};
-      Board* board = p.board;
-      board->picks[0] = r.known;
-      span.finish = settle(span, r, p.classes, r.known.token);
-      if (span.finish == RUNNING) span.finish = check(p.state, r, board);
-      *p.span = span;
-      lay_draft(p.state, r, r.known.token);
-    }
+  if (!p.fresh) return;
+  const Round r = *p.feed_round;
+  Span* span = p.span;
+  for (uint32_t i = threadIdx.x; i < (r.history + 3) / 4; i += blockDim.x) {
+    reinterpret_cast<uint4*>(span->history)[i] = p.feed_history[i];
   }
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    Board* board = p.board;
+    *p.round = r;
+    board->picks[0] = r.known;
+    span->history[r.history] = r.known.token, span->length = r.history + 1;
+    span->settled = 0, span->cached = 0, span->lines = 0, span->drafts = 0, span->rounds = 0, span->causal = 0;
+    span->finish = settle(*span, r, p.classes, r.known.token);
+    if (span->finish == RUNNING) span->finish = check(p.state, r, board);
+  }
+  __syncthreads();
+  if (span->finish == RUNNING) lay_round(p.state, span, r);
 }
 
 extern "C" __global__ void __launch_bounds__(128) embed(const __grid_constant__ Embed p) {
@@ -191,52 +231,62 @@ extern "C" __global__ void __launch_bounds__(32) done(const __grid_constant__ St
   if (threadIdx.x == 0) publish(p.board, p.state->ticket);
 }
 
-extern "C" __global__ void __launch_bounds__(1024) draft(const __grid_constant__ Step p) {
-  __shared__ Pick picks[64];
-  release_next();
-  await_previous();
-  reduce(p, picks);
-  if (threadIdx.x == 0) {
-    State* s = p.state;
-    const Round r = *p.round;
-    uint32_t rows = 1;
-    // Rows after the drafted end are fill, and the end itself need not be run.
-    for (; rows < r.block && picks[rows - 1].token != r.end; rows++) s->ids[rows] = picks[rows - 1].token;
-    s->rows = rows, s->causal = 1, s->head_from = 0, s->head_rows = rows;
-  }
+// The masked rows' picks become the rows of a causal pass.
+__device__ __forceinline__ void take_draft(State* s, Span* span, const Round& r, const Pick* picks) {
+  uint32_t rows = 1;
+  // Rows after the drafted end are fill, and the end itself need not be run.
+  for (; rows < r.block && picks[rows - 1].token != r.end; rows++) s->ids[rows] = picks[rows - 1].token;
+  s->rows = rows, s->causal = 1, s->head_from = 0, s->head_rows = rows;
+  span->drafts++, span->causal = 1;
 }
 
-extern "C" __global__ void __launch_bounds__(1024) verify(const __grid_constant__ Step p) {
+// Keeps the rows that the causal picks agree with, and one token more.
+__device__ __forceinline__ void accept(const Step& p, const Round& r, const Pick* picks) {
+  State* s = p.state;
+  Span* span = p.span;
+  uint32_t accepted = 0;
+  while (accepted + 1 < s->rows && picks[accepted].token == s->ids[accepted + 1]) accepted++;
+  s->at += accepted + 1;
+  span->rounds++;
+  for (uint32_t i = 0; i <= accepted; i++) {
+    const uint32_t to = span->cached + 1 + i;
+    if (to < MAX_SETTLED) p.board->picks[to] = picks[i];
+    span->history[span->length++] = picks[i].token;
+  }
+  span->cached += accepted + 1;
+  for (uint32_t i = 0; i <= accepted && span->finish == RUNNING; i++) {
+    span->finish = settle(*span, r, p.classes, picks[i].token);
+  }
+  if (span->finish == RUNNING) span->finish = check(s, r, p.board);
+}
+
+extern "C" __global__ void __launch_bounds__(1024) turn(const __grid_constant__ Step p) {
   __shared__ Pick picks[64];
   release_next();
   await_previous();
   reduce(p, picks);
-  if (threadIdx.x == 0) {
-    State* s = p.state;
-    Board* board = p.board;
-    const Round r = *p.round;
-    Span span = *p.span;
-    const uint32_t ticket = s->ticket;
-    if (span.finish == RUNNING) {
-      const uint32_t rows = s->rows;
-      uint32_t accepted = 0;
-      while (accepted + 1 < rows && picks[accepted].token == s->ids[accepted + 1]) accepted++;
-      s->at += accepted + 1;
-      span.rounds++;
-      for (uint32_t i = 0; i <= accepted; i++) {
-        const uint32_t to = span.cached + 1 + i;
-        if (to < MAX_SETTLED) board->picks[to] = picks[i];
+  Span* span = p.span;
+  const Round r = *p.round;
+  const uint32_t ticket = p.state->ticket;
+  const bool verified = span->causal, running = span->finish == RUNNING;
+  __syncthreads();
+  if (running) {
+    if (threadIdx.x == 0) {
+      if (verified) {
+        accept(p, r, picks);
+      } else {
+        take_draft(p.state, span, r, picks);
       }
-      span.cached += accepted + 1;
-      for (uint32_t i = 0; i <= accepted && span.finish == RUNNING; i++) {
-        span.finish = settle(span, r, p.classes, picks[i].token);
-      }
-      if (span.finish == RUNNING) span.finish = check(s, r, board);
-      lay_draft(s, r, picks[accepted].token);
     }
-    *p.span = span;
-    s->ticket = ticket + 1;
-    board->finish = span.finish, board->settled = span.settled, board->cached = span.cached, board->rounds = span.rounds;
+    __syncthreads();
+    if (verified && span->finish == RUNNING) lay_round(p.state, span, r);
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) {
+    Board* board = p.board;
+    p.state->ticket = ticket + 1;
+    board->finish = span->finish, board->settled = span->settled, board->cached = span->cached;
+    board->drafts = span->drafts, board->rounds = span->rounds, board->causal = span->causal;
     publish(board, ticket);
   }
 }

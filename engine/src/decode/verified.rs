@@ -1,16 +1,18 @@
 //! Draft and verify: a block is denoised in parallel, then one causal pass keeps what it agrees with.
 //!
 //! The text equals causal decoding by construction: a drafted token is kept only where the causal pick before it is the
-//! same token, and the first disagreement is replaced by the causal pick. A block of one row has nothing to draft: it
-//! *is* a step of causal decoding, so rounds of different sizes mix freely.
+//! same token, and the first disagreement is replaced by the causal pick. Where a draft comes from does not matter for that,
+//! and a block of one row has nothing to draft: it *is* a step of causal decoding. So rounds of all kinds mix freely.
 
 use std::time::Instant;
 
 use super::Span;
+use super::copied::History;
 use crate::completion::Finish;
 use crate::control::Stop;
 use crate::error::EngineError;
 use crate::model::{Attention, Rounds};
+use crate::pace::{Round, Source};
 use crate::request::Mode;
 use crate::sampler::Pick;
 
@@ -18,15 +20,20 @@ pub(super) fn fill(span: &mut Span<'_>, mut known: Pick) -> Result<Finish, Engin
     if let Some(finish) = on_device(span, known)? {
         return Ok(finish);
     }
+    let mut history = History::new(span.session.ids(), &span.model.config().special);
     loop {
         if let Some(finish) = span.settle(known) {
             return Ok(finish);
         }
+        history.extend(&[known.token]);
         let clock = Instant::now();
-        let rows = rows(span);
-        let drafted = match draft(span, known.token, rows)? {
-            Ok(drafted) => drafted,
-            Err(finish) => return Ok(finish),
+        let (round, copied) = next(span, &history);
+        let drafted = match round.source {
+            Source::Drafted => match draft(span, known.token, round.rows)? {
+                Ok(drafted) => drafted,
+                Err(finish) => return Ok(finish),
+            },
+            Source::Causal | Source::Copied => [&[known.token], copied].concat(),
         };
         if let Some(finish) = span.check(drafted.len())? {
             return Ok(finish);
@@ -34,7 +41,8 @@ pub(super) fn fill(span: &mut Span<'_>, mut known: Pick) -> Result<Finish, Engin
         let causal = span.forward(&drafted, Attention::Causal, 0)?;
         let accepted = causal.iter().zip(&drafted[1..]).take_while(|(pick, id)| pick.token == **id).count();
         span.session.extend(drafted[..=accepted].iter().copied());
-        span.pace.record(rows, clock.elapsed(), accepted + 1);
+        history.extend(&drafted[1..=accepted]);
+        span.pace.record(round, clock.elapsed(), accepted + 1);
         for pick in &causal[..accepted] {
             if let Some(finish) = span.settle(*pick) {
                 return Ok(finish);
@@ -59,6 +67,7 @@ fn on_device(span: &mut Span<'_>, known: Pick) -> Result<Option<Finish>, EngineE
         Mode::Auto => decoding.block.min(request.max_tokens.next_power_of_two().max(8)),
         _ => decoding.block,
     };
+    let history = History::new(span.session.ids(), &span.model.config().special);
     let rounds = Rounds {
         slot: span.session.slot(),
         at: span.session.len(),
@@ -67,13 +76,15 @@ fn on_device(span: &mut Span<'_>, known: Pick) -> Result<Option<Finish>, EngineE
         max_tokens: request.max_tokens,
         max_lines: request.max_lines,
         classes: span.tokenizer.classes(),
+        history: (decoding.mode == Mode::Auto).then_some(history.ids()),
     };
     let control = &span.control;
     let Some(ran) = span.model.rounds(&rounds, &|| control.stop().is_some())? else { return Ok(None) };
     span.session.extend(ran.picks[..ran.cached].iter().map(|pick| pick.token));
     span.settled.extend_from_slice(&ran.picks[..ran.settled]);
-    span.forwards += 2 * ran.rounds;
-    span.blocks += ran.rounds;
+    span.forwards += 2 * ran.drafts + ran.copies;
+    span.blocks += ran.drafts;
+    span.copies += ran.copies;
     span.block = block;
     match (ran.finish, span.control.stop()) {
         (Some(finish), _) => Ok(Some(finish)),
@@ -82,17 +93,26 @@ fn on_device(span: &mut Span<'_>, known: Pick) -> Result<Option<Finish>, EngineE
     }
 }
 
-/// Rows of the next round: no more than tokens are still wanted, rounded up to a block that the model was trained with.
-fn rows(span: &Span<'_>) -> usize {
+/// The next round and what it copies. No more rows than tokens are still wanted, rounded up to a block that the model was
+/// trained with.
+fn next<'a>(span: &mut Span<'_>, history: &'a History) -> (Round, &'a [u32]) {
     let decoding = span.request.decoding;
-    match decoding.mode {
-        Mode::Causal => 1,
+    let round = match decoding.mode {
+        Mode::Causal => Round::CAUSAL,
+        Mode::Verified | Mode::Parallel => Round { source: Source::Drafted, rows: decoding.block },
         Mode::Auto => {
-            let wanted = span.request.max_tokens.saturating_sub(span.settled.len()) + 1;
-            span.pace.rows(decoding.block.min(wanted.next_power_of_two()))
+            let wanted = span.request.max_tokens - span.settled.len();
+            let limit = decoding.block.min((wanted + 1).next_power_of_two());
+            let found = history.find().filter(|_| wanted > 1);
+            let round = span.pace.choose(limit, found.map(|copy| Round::copied(copy.agreement)));
+            if let (Some(copy), Source::Copied) = (found, round.source) {
+                span.copies += 1;
+                return (round, history.copied(copy, round.rows.min(wanted) - 1));
+            }
+            round
         }
-        Mode::Verified | Mode::Parallel => decoding.block,
-    }
+    };
+    (round, &[])
 }
 
 /// Drafts a block whose first row is `known`: its tokens up to the drafted end, or the finish that came first.

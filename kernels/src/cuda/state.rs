@@ -6,6 +6,8 @@ use bytemuck::{Pod, Zeroable};
 pub const MAX_ROWS: usize = 512;
 /// Tokens that a span filled on the device may have.
 pub const MAX_SETTLED: usize = 4096;
+/// Tokens before a span that copies are looked for in.
+pub const MAX_HISTORY: usize = 4096;
 /// Rows that one head takes.
 pub const MAX_HEAD_ROWS: usize = 64;
 
@@ -59,8 +61,30 @@ pub struct Round {
     pub max_lines: u32,
     /// Positions of the model.
     pub context: u32,
+    /// Tokens before the known one, as the middle continues them.
+    pub history: u32,
+    /// Last tokens that must agree for a copy; 0: every block is drafted.
+    pub agreement: u32,
     /// Token after the stream.
     pub known: Pick,
+}
+
+/// Tokens before a span, from the host.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub struct History {
+    /// Ids, the last [`MAX_HISTORY`] of them.
+    pub ids: [u32; MAX_HISTORY],
+}
+
+/// Where a span stands, on the device alone.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub struct Span {
+    /// Counts and flags of `cuda/step.cu`.
+    pub words: [u32; 8],
+    /// The history, and behind it at most as much that was accepted since.
+    pub history: [[u32; MAX_HISTORY]; 2],
 }
 
 /// Why a span ended.
@@ -93,10 +117,12 @@ pub struct Board {
     pub settled: u32,
     /// Tokens of the span whose keys and values are final.
     pub cached: u32,
-    /// Rounds of the span.
+    /// Masked blocks of the span that were denoised.
+    pub drafts: u32,
+    /// Drafts and copies of the span that were verified.
     pub rounds: u32,
-    /// Layout.
-    pub unused: [u32; 2],
+    /// 1: the next pass verifies.
+    pub causal: u32,
     /// Of a pass: by row. Of a span: the known token, then what was accepted.
     pub picks: [Pick; MAX_SETTLED],
 }
@@ -125,5 +151,6 @@ pub type Turn = [f32; 2];
 const _: () = {
     const fn plain<T: Pod>() {}
     plain::<Pick>();
-    assert!(size_of::<State>() == 4 * (8 + MAX_ROWS) && size_of::<Best>() == 16 && size_of::<Round>() == 32);
+    assert!(size_of::<State>() == 4 * (8 + MAX_ROWS) && size_of::<Best>() == 16 && size_of::<Round>() == 40);
+    assert!(size_of::<Span>() == 4 * (8 + MAX_HISTORY + MAX_SETTLED));
 };

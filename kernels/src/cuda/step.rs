@@ -1,4 +1,4 @@
-//! Launching what stands between two passes: state, embedding, picks, draft and verify (`cuda/step.cu`).
+//! Launching what stands between two passes: state, embedding, picks, and the turns of a span (`cuda/step.cu`).
 
 use half::bf16;
 
@@ -6,7 +6,7 @@ use super::driver::{CudaError, Gpu, Shape, param};
 use super::head::Head;
 use super::memory::{Buffer, Mapped};
 use super::resident::Weights;
-use super::state::{Best, Board, MAX_ROWS, Round, State};
+use super::state::{Best, Board, History, MAX_ROWS, Round, Span, State};
 
 /// Parameters of `cuda/step.cu`.
 #[derive(Clone, Copy)]
@@ -18,6 +18,7 @@ struct StepArgs {
     board: u64,
     feed: u64,
     feed_round: u64,
+    feed_history: u64,
     best: u64,
     classes: u64,
     blocks: u32,
@@ -30,14 +31,16 @@ pub struct Step<'a> {
     pub state: &'a Buffer<State>,
     /// How a span is filled.
     pub round: &'a Buffer<Round>,
-    /// Where it stands: 5 words.
-    pub span: &'a Buffer<u32>,
+    /// Where it stands.
+    pub span: &'a Buffer<Span>,
     /// What the host sees.
     pub board: &'a Mapped<Board>,
     /// What the host says.
     pub feed: &'a Mapped<State>,
     /// What the host says of a span.
     pub feed_round: &'a Mapped<Round>,
+    /// What stands before it.
+    pub feed_history: &'a Mapped<History>,
     /// Bests of the head's blocks.
     pub best: &'a Buffer<Best>,
     /// Per token: [`super::state::NOT_TEXT`] or its line breaks.
@@ -55,16 +58,14 @@ pub enum Stage {
     Pick,
     /// The end of a pass is published.
     Done,
-    /// Picks become the rows of the causal pass.
-    Draft,
-    /// Picks are accepted; the next draft's rows are laid.
-    Verify,
+    /// Drafted picks become the rows of a causal pass, or a causal pass's are accepted and the next round's rows laid.
+    Turn,
 }
 
 impl Step<'_> {
     /// Enqueues a stage.
     pub fn launch(&self, gpu: &Gpu, stage: Stage) -> Result<(), CudaError> {
-        assert!(self.state.len() == 1 && self.round.len() == 1 && self.span.len() >= 5, "step operands");
+        assert!(self.state.len() == 1 && self.round.len() == 1 && self.span.len() == 1, "step operands");
         assert!(self.best.len() >= Head::best_len(gpu), "bests");
         let mut args = StepArgs {
             state: self.state.address(),
@@ -73,17 +74,18 @@ impl Step<'_> {
             board: self.board.address(),
             feed: self.feed.address(),
             feed_round: self.feed_round.address(),
+            feed_history: self.feed_history.address(),
             best: self.best.address(),
             classes: self.classes.address(),
             blocks: gpu.processors(),
             fresh: u32::from(stage == Stage::FeedSpan),
         };
         let (name, threads) = match stage {
-            Stage::Feed | Stage::FeedSpan => ("feed", 160),
+            Stage::Feed => ("feed", 160),
+            Stage::FeedSpan => ("feed", 1024),
             Stage::Pick => ("pick", 1024),
             Stage::Done => ("done", 32),
-            Stage::Draft => ("draft", 1024),
-            Stage::Verify => ("verify", 1024),
+            Stage::Turn => ("turn", 1024),
         };
         let shape = Shape { grid: [1, 1, 1], threads, shared: 0, cluster: 1 };
         // SAFETY: the arguments have the kernel's layout, and each points to a whole value of its type; tokens index
