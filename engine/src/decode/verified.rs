@@ -16,6 +16,10 @@ use crate::pace::{Round, Source};
 use crate::request::Mode;
 use crate::sampler::Pick;
 
+/// Rows of a draft on the device in [`Mode::Auto`]: more of them cost more there than they bring, for small models and
+/// large ones (BENCHMARKS.md).
+const DEVICE_BLOCK: usize = 16;
+
 pub(super) fn fill(span: &mut Span<'_>, mut known: Pick) -> Result<Finish, EngineError> {
     if let Some(finish) = on_device(span, known)? {
         return Ok(finish);
@@ -64,7 +68,7 @@ fn on_device(span: &mut Span<'_>, known: Pick) -> Result<Option<Finish>, EngineE
         return Ok(None);
     }
     let block = match decoding.mode {
-        Mode::Auto => decoding.block.min(request.max_tokens.next_power_of_two().max(8)),
+        Mode::Auto => decoding.block.min(DEVICE_BLOCK).min(request.max_tokens.next_power_of_two().max(8)),
         _ => decoding.block,
     };
     let history = History::new(span.session.ids(), &span.model.config().special);

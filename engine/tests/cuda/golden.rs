@@ -95,9 +95,10 @@ impl Found {
     }
 }
 
-/// Verified equals causal, and rounds on the device equal the same rounds run pass by pass.
+/// Verified and auto equal causal, and rounds on the device equal the same rounds run pass by pass.
 pub(crate) fn texts(infill: &mut Local) {
     let (mut causal_equal, mut parallel_equal) = (0, 0);
+    let (mut copies, mut passes_of_auto, mut passes_of_verified) = (0, 0, 0);
     let goldens = goldens();
     for golden in &goldens {
         let mut ask = |mode, block, watched: bool| {
@@ -113,6 +114,11 @@ pub(crate) fn texts(infill: &mut Local) {
             let passes = ask(Mode::Verified, block, true);
             assert_eq!(device.text, causal.text, "verified, block {block}");
             assert_eq!(answer(&device), answer(&passes), "rounds on the device, block {block}");
+            let auto = ask(Mode::Auto, block, false);
+            assert_eq!(auto.text, causal.text, "auto, block {block}");
+            copies += auto.counts.copies;
+            passes_of_auto += auto.counts.forwards;
+            passes_of_verified += device.counts.forwards;
         }
         let trimmed = |text: &str| text.trim_end_matches('\n').to_string();
         causal_equal += usize::from(trimmed(&causal.text) == trimmed(golden.mode("causal").1));
@@ -120,6 +126,8 @@ pub(crate) fn texts(infill: &mut Local) {
         parallel_equal +=
             usize::from(trimmed(&parallel.text) == trimmed(golden.mode("parallel_tau0.9_B32").1));
     }
+    println!("copies {copies}: {passes_of_auto} passes instead of {passes_of_verified}");
+    assert!(copies > 0 && passes_of_auto < passes_of_verified);
     println!(
         "golden texts of {}: causal {causal_equal} equal, parallel {parallel_equal} equal; verified equals causal in all",
         goldens.len()

@@ -6,7 +6,7 @@ use bytemuck::Zeroable;
 use cinnabar_kernels::cuda::head::Head;
 use cinnabar_kernels::cuda::pack::pack;
 use cinnabar_kernels::cuda::resident::Weights;
-use cinnabar_kernels::cuda::state::{Board, Round, State};
+use cinnabar_kernels::cuda::state::{Board, Round, Span, State};
 use cinnabar_kernels::cuda::step::{self, Stage, Step};
 use cinnabar_kernels::cuda::{Buffer, Gpu, Mapped};
 
@@ -68,10 +68,11 @@ fn head(gpu: &Arc<Gpu>, vocab: usize, hidden: usize, rows: usize) {
     };
     let best = Buffer::zeros(gpu, Head::best_len(gpu)).unwrap();
     let logits = Buffer::from_slice(gpu, &vec![f32::NAN; 64 * vocab]).unwrap();
-    let (round, span): (Buffer<Round>, Buffer<u32>) =
-        (Buffer::zeros(gpu, 1).unwrap(), Buffer::zeros(gpu, 8).unwrap());
+    let (round, span): (Buffer<Round>, Buffer<Span>) =
+        (Buffer::zeros(gpu, 1).unwrap(), Buffer::zeros(gpu, 1).unwrap());
     let (board, feed_round): (Mapped<Board>, Mapped<Round>) =
         (Mapped::zeros(gpu).unwrap(), Mapped::zeros(gpu).unwrap());
+    let feed_history = Mapped::zeros(gpu).unwrap();
     let mut feed: Mapped<State> = Mapped::zeros(gpu).unwrap();
     feed.write(state, |feed| feed);
     let classes = Buffer::zeros(gpu, vocab).unwrap();
@@ -83,6 +84,7 @@ fn head(gpu: &Arc<Gpu>, vocab: usize, hidden: usize, rows: usize) {
         board: &board,
         feed: &feed,
         feed_round: &feed_round,
+        feed_history: &feed_history,
         best: &best,
         classes: &classes,
     };
