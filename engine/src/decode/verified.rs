@@ -39,6 +39,9 @@ pub(super) fn fill(span: &mut Span<'_>, mut known: Pick) -> Result<Finish, Engin
             },
             Source::Causal | Source::Copied => [&[known.token], copied].concat(),
         };
+        if round.source == Source::Copied {
+            show(span, &drafted);
+        }
         if let Some(finish) = span.check(drafted.len())? {
             return Ok(finish);
         }
@@ -136,13 +139,18 @@ fn draft(span: &mut Span<'_>, known: u32, rows: usize) -> Result<Result<Vec<u32>
         }
         let picks = span.forward(&block, Attention::Bidirectional, 1)?;
         reveal(&mut block, &picks, mask, step, steps);
-        let shown: Vec<_> = block.iter().enumerate().map(|(row, &id)| (id, row == 0)).collect();
-        span.show(&shown);
+        show(span, &block);
     }
     // Rows after the end are fill, and the end itself need not be run: the pick before it says whether it is right.
     let length = block.iter().position(|&id| id == end).unwrap_or(rows);
     block.truncate(length.max(1));
     Ok(Ok(block))
+}
+
+/// Shows a draft: its first row is known, the others may still change.
+fn show(span: &mut Span<'_>, block: &[u32]) {
+    let cells: Vec<_> = block.iter().enumerate().map(|(row, &id)| (id, row == 0)).collect();
+    span.show(&cells);
 }
 
 /// Puts picks into masked rows: the most probable ones first, an equal share each step, all in the last.

@@ -78,6 +78,11 @@ pub(crate) struct Args {
     #[arg(default_missing_value = "isolated")]
     allow_execution: Option<Execution>,
 
+    /// Answers that are tested at a time, while the model goes on; 0 tests each before the next is asked. By default one for
+    /// each processor, and 0 with a model on the processor, whose times tests beside it would spoil.
+    #[arg(long, value_name = "N", requires = "allow_execution")]
+    testers: Option<usize>,
+
     /// Leaves out the other files that the cases of some sets bring (`neighbours`: [{path, text}]).
     #[arg(long)]
     alone: bool,
@@ -191,7 +196,8 @@ fn score(args: &Args, global: &Global) -> anyhow::Result<()> {
     }
     let bar = ProgressBar::no_length()
         .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} answers, {msg}, {eta} left")?);
-    let run = Run { who: &who, template: &template, sandbox: sandbox.as_ref() };
+    let testers = args.testers.unwrap_or_else(|| testers(&head.device));
+    let run = Run { who: &who, template: &template, sandbox: sandbox.as_ref(), testers };
     run.answer(&cases, &mut outcomes, results.as_mut(), |so_far, n| {
         let exact = so_far.iter().filter(|outcome| outcome.exact).count();
         bar.set_length(n as u64);
@@ -218,6 +224,14 @@ fn score(args: &Args, global: &Global) -> anyhow::Result<()> {
         }
     };
     Ok(terminal::print(&text)?)
+}
+
+/// Answers to test at a time: tests beside an engine on the processor would spoil its times.
+fn testers(device: &str) -> usize {
+    match device.contains(" on cpu") {
+        true => 0,
+        false => std::thread::available_parallelism().map_or(1, usize::from),
+    }
 }
 
 /// Each mode once, in the order they were named.

@@ -1,6 +1,8 @@
 //! Goes through cases and modes: what was answered before is not asked again, each new answer is kept at once.
 
 use std::collections::HashSet;
+use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 use cinnabar_engine::{Engine, Mode, Request};
@@ -27,6 +29,8 @@ pub(crate) struct Run<'a> {
     pub(crate) template: &'a Request,
     /// Where answers are tested, if they may be run.
     pub(crate) sandbox: Option<&'a Sandbox>,
+    /// Answers that are tested at a time, while further ones are made; 0: each is tested before the next is made.
+    pub(crate) testers: usize,
 }
 
 impl Run<'_> {
@@ -48,28 +52,62 @@ impl Run<'_> {
         outcomes.retain(|o| ids.contains(o.id.as_str()) && modes.iter().any(|&mode| name(mode) == o.mode));
         let done: HashSet<(String, String)> =
             outcomes.iter().map(|o| (o.mode.clone(), o.id.clone())).collect();
-        for (number, case) in cases.iter().enumerate() {
-            for &mode in &modes {
-                if done.contains(&(name(mode).to_string(), case.id.clone())) {
-                    continue;
-                }
-                let mut outcome = match (self.who, mode) {
-                    (Who::Model { engine, .. }, Some(mode)) => {
-                        answer::ask(engine, case, mode, self.template, number)?
-                    }
-                    _ => answer::reference(case),
-                };
-                if let Some(verdict) = check(case, &outcome.text, self.sandbox)? {
-                    outcome.passed = Some(verdict.is_ok());
-                    outcome.failure = verdict.err();
-                }
-                if let Some(results) = &mut results {
-                    results.add(&outcome)?;
-                }
-                outcomes.push(outcome);
-                progress(outcomes, cases.len() * modes.len());
+        let count = cases.len() * modes.len();
+        let mut keep = |outcome: Outcome| -> Result<()> {
+            if let Some(results) = &mut results {
+                results.add(&outcome)?;
             }
+            outcomes.push(outcome);
+            progress(outcomes, count);
+            Ok(())
+        };
+        let (to_test, untested) = mpsc::channel();
+        let (to_keep, tested) = mpsc::channel();
+        let untested = Mutex::new(untested);
+        let take = || untested.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        std::thread::scope(|scope| {
+            for _ in 0..self.testers {
+                let to_keep = to_keep.clone();
+                scope.spawn(move || {
+                    while let Ok((case, outcome)) = take() {
+                        if to_keep.send(self.test(case, outcome)).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(to_keep);
+            // Dropped at the first error, which ends the testers.
+            let to_test = to_test;
+            for (number, case) in cases.iter().enumerate() {
+                for &mode in &modes {
+                    if done.contains(&(name(mode).to_string(), case.id.clone())) {
+                        continue;
+                    }
+                    let outcome = match (self.who, mode) {
+                        (Who::Model { engine, .. }, Some(mode)) => {
+                            answer::ask(engine, case, mode, self.template, number)?
+                        }
+                        _ => answer::reference(case),
+                    };
+                    match self.testers {
+                        0 => keep(self.test(case, outcome)?)?,
+                        _ => to_test.send((case, outcome)).expect("testers live as long as this"),
+                    }
+                    tested.try_iter().try_for_each(|outcome| keep(outcome?))?;
+                }
+            }
+            drop(to_test);
+            tested.iter().try_for_each(|outcome| keep(outcome?))
+        })
+    }
+
+    /// The outcome with what the tests say of it, where there are any and they may be run.
+    fn test(&self, case: &Case, mut outcome: Outcome) -> Result<Outcome> {
+        if let Some(verdict) = check(case, &outcome.text, self.sandbox)? {
+            outcome.passed = Some(verdict.is_ok());
+            outcome.failure = verdict.err();
         }
-        Ok(())
+        Ok(outcome)
     }
 }
