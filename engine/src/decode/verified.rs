@@ -16,8 +16,8 @@ use crate::pace::{Round, Source};
 use crate::request::Mode;
 use crate::sampler::Pick;
 
-/// Rows of a draft on the device in [`Mode::Auto`]: more of them cost more there than they bring, for small models and
-/// large ones (BENCHMARKS.md).
+/// Rows of a draft on the device in [`Mode::Auto`]: more of them cost more there than they bring
+/// (BENCHMARKS.md).
 const DEVICE_BLOCK: usize = 16;
 
 pub(super) fn fill(span: &mut Span<'_>, mut known: Pick) -> Result<Finish, EngineError> {
