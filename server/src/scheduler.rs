@@ -32,7 +32,18 @@ use crate::typed::Typed;
 pub(crate) struct Slot {
     waiting: Option<Waiting>,
     shown: Option<Shown>,
+    /// Where was asked last, if nothing was edited since.
+    asked_at: Option<usize>,
     n_occupied: u64,
+}
+
+/// What a request gets that takes the slot.
+struct Occupied {
+    serial: u64,
+    /// Resolves when it is put out.
+    put_out: oneshot::Receiver<Reason>,
+    /// The one before asked at the same place of the same text.
+    again: bool,
 }
 
 struct Waiting {
@@ -44,12 +55,13 @@ struct Waiting {
 
 impl Slot {
     /// Takes the slot for a request at byte offset `at`; the one before is superseded.
-    fn occupy(&mut self, at: usize) -> (u64, oneshot::Receiver<Reason>) {
+    fn occupy(&mut self, at: usize) -> Occupied {
         self.put_out(Reason::Superseded);
         self.n_occupied += 1;
         let (put_out, told) = oneshot::channel();
         self.waiting = Some(Waiting { serial: self.n_occupied, typed: Typed::nothing(at), put_out });
-        (self.n_occupied, told)
+        let again = self.asked_at.replace(at) == Some(at);
+        Occupied { serial: self.n_occupied, put_out: told, again }
     }
 
     /// Whether the user has typed all of what was answered last, or accepted it.
@@ -64,6 +76,7 @@ impl Slot {
 
     /// Follows an edit of the document's text.
     pub(crate) fn follow(&mut self, range: Range<usize>, inserted: &str) {
+        self.asked_at = None;
         if self.waiting.as_mut().is_some_and(|w| !w.typed.follow(range.clone(), inserted)) {
             self.put_out(Reason::Edited);
         }
@@ -112,7 +125,7 @@ pub(crate) struct Pending {
     asked_of: Snapshot,
     selected: Option<Selected>,
     site: Site,
-    trigger: Trigger,
+    by_hand: bool,
     /// What the engine's answer is kept under.
     key: u64,
     log: RequestLog,
@@ -152,13 +165,13 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
     let Some(agreed) = state.agreed() else { return Asked::Answered(log.end(Err(Reason::EngineDown))) };
     let occupied = state.documents.edit(uri, |document| {
         let offset = position::to_offset(document.text(), position, agreed.encoding);
-        let (serial, put_out) = document.slot.occupy(offset);
+        let occupied = document.slot.occupy(offset);
         let shown = document.slot.shown.as_ref().filter(|_| question.selected.is_none());
         let rest = shown.and_then(|shown| shown.rest(offset));
         let snapshot = if rest.is_some() { document.snapshot() } else { document.parsed() };
-        (snapshot, offset, serial, put_out, rest)
+        (snapshot, offset, occupied, rest)
     });
-    let Some((snapshot, offset, serial, put_out, rest)) = occupied else {
+    let Some((snapshot, offset, Occupied { serial, put_out, again }, rest)) = occupied else {
         return Asked::Answered(log.end(Err(Reason::UnknownDocument)));
     };
     log.of(&snapshot);
@@ -192,9 +205,9 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
     let request = request(&settings, &snapshot, prompt, site.span);
     let key = state.answers().key(&request);
     let known = state.answers().find(key);
-    let trigger = question.trigger;
+    let by_hand = question.trigger.is_by_hand(&site, again);
     let pending =
-        |log| Pending { uri: uri.clone(), serial, asked_of: snapshot, selected, site, trigger, key, log };
+        |log| Pending { uri: uri.clone(), serial, asked_of: snapshot, selected, site, by_hand, key, log };
     if let Some((by, completion)) = known {
         log.answered_by(by.name());
         return Asked::Answered(finish(state, pending(log), Ok(completion)));
@@ -258,7 +271,7 @@ fn headroom(deadline: Duration) -> Duration {
 
 /// Turns what became of a request into what the client sees, on the text as it is now.
 pub(crate) fn finish(state: &State, pending: Pending, outcome: Result<Completion, Reason>) -> Answer {
-    let Pending { uri, serial, asked_of, selected, site, trigger, key, mut log } = pending;
+    let Pending { uri, serial, asked_of, selected, site, by_hand, key, mut log } = pending;
     // Whatever the outcome: the slot is free for the next one.
     let left = state.documents.edit(&uri, |document| (document.slot.leave(serial), document.snapshot()));
     if let Ok(completion) = &outcome {
@@ -278,7 +291,7 @@ pub(crate) fn finish(state: &State, pending: Pending, outcome: Result<Completion
     log.end(outcome.and_then(|completion| {
         let (typed, snapshot) = left.ok_or(Reason::Closed)?;
         let typed = typed.ok_or(Reason::Superseded)?;
-        if trigger != Trigger::Invoked && completion.mean_log_probability.exp() < min_probability {
+        if !by_hand && completion.mean_log_probability.exp() < min_probability {
             return Err(Reason::Unsure);
         }
         let suggestion = postprocess::suggest(&completion, &site, &asked_of.text, asked_of.syntax.as_ref())?;

@@ -18,9 +18,25 @@ pub(crate) enum Trigger {
     Automatic,
 }
 
+impl Trigger {
+    /// Whether the user asks by hand. A menu that does not say opens by itself only while a word is typed; who asks
+    /// again where he asked before (`again`), with nothing changed, was not content with what he got.
+    pub(crate) fn is_by_hand(self, site: &Site, again: bool) -> bool {
+        match self {
+            Trigger::Invoked => true,
+            Trigger::Either => again || !site.before.ends_with(is_word),
+            Trigger::Automatic => false,
+        }
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
 /// Why an automatic request at a site is not worth the engine's time.
 pub(crate) fn refuse(snapshot: &Snapshot, site: &Site) -> Option<Reason> {
-    if site.after.starts_with(|c: char| c.is_alphanumeric() || c == '_') {
+    if site.after.starts_with(is_word) {
         return Some(Reason::BeforeWord);
     }
     match snapshot.syntax.as_ref()?.prose(site.offset)? {
@@ -36,9 +52,24 @@ pub(crate) fn refuse(snapshot: &Snapshot, site: &Site) -> Option<Reason> {
 #[cfg(test)]
 mod tests {
     use cinnabar_engine::DocumentId;
+    use ropey::Rope;
 
     use super::*;
     use crate::document::Document;
+
+    #[test]
+    fn a_menu_that_does_not_say_is_asked_by_hand_where_no_word_is_typed() {
+        let by_hand = |trigger: Trigger, line: &str, again| {
+            trigger.is_by_hand(&Site::at(&Rope::from_str(line), line.len()), again)
+        };
+        for (line, either) in
+            [("let va", false), ("a_", false), ("é", false), ("a ", true), ("a.", true), ("", true)]
+        {
+            assert_eq!(by_hand(Trigger::Either, line, false), either, "{line:?}");
+            assert!(by_hand(Trigger::Either, line, true), "{line:?} again");
+            assert!(by_hand(Trigger::Invoked, line, false) && !by_hand(Trigger::Automatic, line, true));
+        }
+    }
 
     #[test]
     fn prose_and_words_get_nothing_by_themselves() {

@@ -166,6 +166,33 @@ async fn a_menu_entry_where_there_is_no_ghost_text() {
 }
 
 #[tokio::test]
+async fn rule_8_a_menu_that_does_not_say_who_asks_shows_what_is_asked_for_again() {
+    let mut editor = Editor::start();
+    editor.initialize(json!({ "capabilities": {}, "clientInfo": { "name": "helix" } })).await;
+    editor.stage.load().await.succeed();
+    editor.open(URI, "let val = \n").await;
+    let ask = |column: u32, kind: u32| {
+        let at = json!({ "line": 0, "character": column });
+        json!({ "textDocument": { "uri": URI }, "position": at, "context": { "triggerKind": kind } })
+    };
+    let unsure = 0.1f32.ln();
+    // A word is being typed, or a character opened the menu: the editor asks.
+    for (column, kind) in [(10, 2), (7, 1)] {
+        let id = editor.ask("textDocument/completion", ask(column, kind)).await;
+        editor.stage.call().await.answer_as_sure_as(unsure, "a");
+        assert_eq!(editor.reply(id).await["items"], json!([]), "{column}");
+    }
+    // At the same place again, which the answer is known for; and where no word is.
+    let id = editor.ask("textDocument/completion", ask(7, 1)).await;
+    assert_eq!(editor.reply(id).await["items"][0]["textEdit"]["newText"], "vala");
+    editor.edit(2, (0, 0), (0, 0), " ").await;
+    let id = editor.ask("textDocument/completion", ask(11, 1)).await;
+    editor.stage.call().await.answer_as_sure_as(unsure, "b");
+    assert_eq!(editor.reply(id).await["items"][0]["textEdit"]["newText"], "b");
+    editor.leave().await;
+}
+
+#[tokio::test]
 async fn each_client_is_offered_what_it_can_show() {
     for (name, ghost_text, menu, triggers) in
         [("Neovim", true, false, false), ("helix", false, true, true), ("emacs", false, true, false)]

@@ -215,7 +215,7 @@ pub(super) static KEYS: LazyLock<[Key; 14]> = LazyLock::new(|| {
         },
         Key {
             name: "minProbability",
-            about: "Suggestions of whose tokens the model is less sure (geometric mean of their probabilities) are not shown, unless they are asked for by hand. 0 shows all.",
+            about: "Suggestions of whose tokens the model is less sure (geometric mean of their probabilities) are not shown, unless they are asked for by hand; in a completion menu that does not say, where no word is being typed, or twice. 0 shows all.",
             kind: Kind::Share(false),
             default: json!(0.35),
             project: Project::Anything,
