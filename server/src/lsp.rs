@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use cinnabar_engine::Completion;
 use serde_json::{Value, json};
@@ -110,9 +109,6 @@ struct Peculiar {
     initialized: Notify,
 }
 
-/// How often the parent is looked at. The end of input usually comes first.
-const PARENT_EVERY: Duration = Duration::from_millis(500);
-
 impl Peculiar {
     fn read(&self, params: &Value) {
         let capabilities = &params["capabilities"];
@@ -129,12 +125,9 @@ impl Peculiar {
 
     async fn parent_gone(&self) {
         self.initialized.notified().await;
-        let parent = self.parent.load(Ordering::Relaxed);
-        while parent == 0 || parent::lives(parent) {
-            match parent {
-                0 => std::future::pending().await,
-                _ => tokio::time::sleep(PARENT_EVERY).await,
-            }
+        match self.parent.load(Ordering::Relaxed) {
+            0 => std::future::pending().await,
+            parent => parent::gone(parent).await,
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::prompt;
 use crate::reuse::answers::{self, Answers};
 use crate::scheduler::Placed;
 use crate::settings::sources::Setup;
+use crate::settings::watch::{Files, Following};
 use crate::settings::{self, Layers, Problems, Settings, Source};
 use crate::site::Site;
 use crate::stats::tally::Tally;
@@ -52,6 +53,8 @@ pub struct State {
     pub(crate) setup: Setup,
     /// What each source of settings says.
     layers: Mutex<Layers>,
+    /// Tells when a file of theirs changes.
+    following: OnceLock<Following>,
     /// Taken by `initialize`.
     make_load: Mutex<Option<MakeLoad>>,
     /// Written once, by `initialize`.
@@ -63,6 +66,8 @@ pub(crate) struct Agreed {
     pub(crate) encoding: Encoding,
     /// Replaced as a whole, see [`State::configure`].
     settings: RwLock<Arc<Settings>>,
+    /// The files that they were read from.
+    pub(crate) files: Files,
     /// Those that the engine was started with.
     started_with: Settings,
     /// What was wrong with the settings, told by `initialized`.
@@ -89,6 +94,7 @@ impl State {
             tally: Tally::new(setup.counts.clone()),
             setup,
             layers: Mutex::default(),
+            following: OnceLock::new(),
             make_load: Mutex::new(Some(make_load)),
             agreed: OnceLock::new(),
         }
@@ -168,7 +174,7 @@ impl State {
     pub(crate) fn agree(
         &self,
         encoding: Encoding,
-        layers: Layers,
+        (layers, files): (Layers, Files),
         problems: Vec<String>,
         roots: Vec<PathBuf>,
     ) {
@@ -187,6 +193,7 @@ impl State {
         let _ = self.agreed.set(Agreed {
             encoding,
             settings,
+            files,
             started_with,
             problems,
             roots,
@@ -194,6 +201,14 @@ impl State {
             neighbours,
             engine,
         });
+    }
+
+    /// Follows the files of settings as long as the server is there.
+    pub(crate) fn follow(&self, following: Option<Following>) {
+        if let Some(following) = following {
+            // A client that says twice that it is initialized has the first.
+            let _ = self.following.set(following);
+        }
     }
 
     /// Takes what the client says of its settings now.

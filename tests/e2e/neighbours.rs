@@ -1,8 +1,11 @@
 //! Pieces of other files in prompts.
 
+use notify::{RecursiveMode, Watcher};
 use serde_json::json;
+use tokio::sync::mpsc::unbounded_channel;
+use tower_lsp::lsp_types::Url;
 
-use crate::harness::{Editor, URI};
+use crate::harness::{Editor, HUNG, URI};
 
 const OTHER: &str = "file:///project/src/other.rs";
 
@@ -49,5 +52,47 @@ async fn who_does_not_want_it_has_a_prompt_of_one_file() {
     editor.open(OTHER, TEXT).await;
     editor.open(URI, "draw_circle(radius)\n").await;
     until_neighbour(&mut editor, URI, "let centre = draw_circle(radius)", None).await;
+    editor.leave().await;
+}
+
+/// Files are read in the order in which they come up, and only Linux tells of it.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn rule_9_who_does_not_want_it_has_no_other_file_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    for part in ["off", "on"] {
+        std::fs::create_dir(file(part)).unwrap();
+        std::fs::write(file(part).join("beside.rs"), TEXT).unwrap();
+    }
+    let (tell, mut events) = unbounded_channel();
+    let mut watcher = notify::recommended_watcher(move |event| drop(tell.send(event))).unwrap();
+    watcher.watch(folder.path(), RecursiveMode::Recursive).unwrap();
+    let [root, off, on] =
+        ["", "off/open.rs", "on/open.rs"].map(|name| Url::from_file_path(file(name)).unwrap());
+    let mut editor = Editor::start();
+    let params = json!({
+        "workspaceFolders": [{ "uri": root, "name": "project" }],
+        "initializationOptions": { "otherFiles": false },
+    });
+    editor.initialize(params).await;
+    editor.stage.load().await.succeed();
+    editor.open(off.as_str(), "draw_circle(radius)\n").await;
+    let id = editor.ask_inline_in(off.as_str(), 0, 19).await;
+    editor.stage.answer(";").await;
+    editor.reply(id).await;
+    editor.tell("textDocument/didSave", json!({ "textDocument": { "uri": off }, "text": "draw" })).await;
+    let settings = json!({ "settings": { "cinnabar": { "otherFiles": true } } });
+    editor.tell("workspace/didChangeConfiguration", settings).await;
+    editor.open(on.as_str(), "draw_circle(radius)\n").await;
+    let (before, after) = [off, on].map(|uri| uri.to_file_path().unwrap().with_file_name("beside.rs")).into();
+    loop {
+        let event = tokio::time::timeout(HUNG, events.recv()).await.expect("who wants it has it read");
+        let event: notify::Event = event.unwrap().unwrap();
+        assert!(!event.paths.contains(&before), "{event:?}");
+        if event.paths.contains(&after) {
+            break;
+        }
+    }
     editor.leave().await;
 }

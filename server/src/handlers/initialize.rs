@@ -10,7 +10,7 @@ use tower_lsp::lsp_types::{
 
 use crate::position::Encoding;
 use crate::protocol::DID_ACCEPT;
-use crate::settings::Source;
+use crate::settings::{Source, watch::Files};
 use crate::state::{State, heed};
 
 /// Characters after which Helix asks for a completion. Others ask while a word is being typed; they would open
@@ -20,6 +20,7 @@ const HELIX_TRIGGERS: [&str; 12] = [" ", ".", "(", ",", "=", ":", "[", "{", ">",
 /// Settles what both sides do and starts the engine. `ghost_text`: the client shows inline completions.
 pub(crate) fn initialize(state: &State, params: InitializeParams, ghost_text: bool) -> InitializeResult {
     let roots = roots(&params);
+    let files = Files::now(state.setup.paths(&roots));
     let (mut layers, mut problems) = state.setup.layers(&roots);
     let given = params.initialization_options;
     problems.push((Source::Initialization, layers.set(Source::Initialization, given)));
@@ -30,7 +31,7 @@ pub(crate) fn initialize(state: &State, params: InitializeParams, ghost_text: bo
     let client = params.client_info.as_ref().map_or("", |info| info.name.as_str());
     tracing::info!(client, ?encoding, ghost_text, "initialize");
     let capabilities = capabilities(encoding, ghost_text, client.eq_ignore_ascii_case("helix"));
-    state.agree(encoding, layers, told, roots);
+    state.agree(encoding, (layers, files), told, roots);
     InitializeResult {
         capabilities,
         server_info: Some(ServerInfo {

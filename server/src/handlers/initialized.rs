@@ -19,5 +19,5 @@ pub(crate) fn initialized(state: &Arc<State>, shows_progress: bool, has_settings
     if has_settings {
         ask(state);
     }
-    watch::watch(state);
+    state.follow(watch::follow(state, agreed.files.clone()));
 }
