@@ -11,8 +11,8 @@ use crate::model::Model;
 use crate::pace::Pace;
 use crate::request::{DocumentId, Prompt, Request};
 use crate::sampler::{Pick, Sampler};
-use crate::session::Sessions;
-use crate::stream;
+use crate::session::{Prefilled, Session, Sessions};
+use crate::stream::{self, Stream};
 use crate::tokenizer::Tokenizer;
 
 /// A model with the sessions of the documents it completes.
@@ -48,6 +48,32 @@ impl Local {
     }
 }
 
+/// Brings a session up to date with a stream. Behind a blank, the first token is the one that the model would have said
+/// with the blank in it, if it would have said one.
+fn first(
+    session: &mut Session,
+    stream: &Stream,
+    model: &mut dyn Model,
+    tokenizer: &Tokenizer,
+    sampler: &Sampler,
+    control: &Control,
+) -> Result<Prefilled, EngineError> {
+    let Some(ids) = stream.before_blank() else {
+        return session.prefill(&stream.ids, model, Some(sampler), control);
+    };
+    let before = session.prefill(ids, model, Some(sampler), control)?;
+    let word = before.known.and_then(|pick| behind_blank(pick, tokenizer));
+    let with = session.prefill(&stream.ids, model, Some(sampler).filter(|_| word.is_none()), control)?;
+    Ok(Prefilled { known: word.or(with.known), ..before })
+}
+
+/// A token without the blank that it begins with; what it takes two tokens to say begins with the first.
+fn behind_blank(pick: Pick, tokenizer: &Tokenizer) -> Option<Pick> {
+    let text = tokenizer.decode(&[pick.token]);
+    let word = text.strip_prefix(' ').filter(|word| !word.trim().is_empty())?;
+    tokenizer.encode(word).first().map(|&token| Pick { token, ..pick })
+}
+
 impl Infill for Local {
     fn describe(&self) -> String {
         format!("{} on {}", self.model.config().name, self.model.device())
@@ -61,7 +87,7 @@ impl Infill for Local {
         let clock = Instant::now();
         let sampler = Sampler { sampling: request.sampling, banned: self.model.config().special.mask };
         let session = self.sessions.open(request.document);
-        let prefilled = session.prefill(&stream.ids, self.model.as_mut(), Some(&sampler), control)?;
+        let prefilled = first(session, &stream, self.model.as_mut(), &self.tokenizer, &sampler, control)?;
         let prefill = clock.elapsed();
 
         let clock = Instant::now();

@@ -27,6 +27,16 @@ pub struct Stream {
     pub ids: Vec<u32>,
     /// The cursor stands at the start of a line that is not blank: whole lines are wanted, and a line break ends them.
     pub whole_lines: bool,
+    /// The last id is a blank behind a word. In all other text the tokeniser parts the two and keeps the blank with what
+    /// follows it, so the model knows much less of what follows a blank alone.
+    pub ends_with_blank: bool,
+}
+
+impl Stream {
+    /// The ids before the blank that they end with: what follows them begins with it.
+    pub fn before_blank(&self) -> Option<&[u32]> {
+        self.ids.split_last().filter(|_| self.ends_with_blank).map(|(_, before)| before)
+    }
 }
 
 /// Lays out a prompt.
@@ -62,8 +72,12 @@ pub fn build(prompt: &Prompt, tokenizer: &Tokenizer, config: &Config) -> Stream 
     let left = limits.stream.saturating_sub(ids.len() + limits.tail + 2);
     let room = share(limits.stream, PREFIX_SHARE).min(left);
     ids.extend(prefix_window(&encode_prefix(&prompt.prefix, tokenizer), room));
+    // With a tail behind it, all of that would be read twice.
+    let mut last = prompt.prefix.chars().rev();
+    let ends_with_blank =
+        closing.is_empty() && last.next() == Some(' ') && last.next().is_some_and(|c| !c.is_whitespace());
     ids.extend(closing);
-    Stream { ids, whole_lines }
+    Stream { ids, whole_lines, ends_with_blank }
 }
 
 /// Snippets of other files, half of the stream at most, none without a path after them.

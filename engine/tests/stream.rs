@@ -95,6 +95,29 @@ fn white_space_at_the_end_of_the_prefix_is_a_token_of_its_own() {
     }
 }
 
+#[test]
+fn a_blank_behind_a_word_can_be_taken_off() {
+    let (tokenizer, config) = (tokenizer(), config());
+    for (prefix, suffix, blank) in [
+        ("return ", "\n", true),
+        ("a = ", "  \n", true),
+        ("return", "\n", false),
+        // The tokeniser keeps the last blank of several apart as well, and the model has seen a lot of indentation.
+        ("if x:\n    ", "\n", false),
+        ("a\t", "\n", false),
+        // What stands right of the cursor stands behind it in the stream.
+        ("f(a, ", ")\n", false),
+        ("", "", false),
+        (" ", "", false),
+    ] {
+        let prompt = Prompt { prefix: prefix.into(), suffix: suffix.into(), ..Prompt::default() };
+        let stream = stream::build(&prompt, &tokenizer, &config);
+        let before = stream.before_blank().map(|ids| tokenizer.decode(&ids[ids.len() - 1..]));
+        assert_eq!(before.is_some(), blank, "{prefix:?}");
+        assert!(before.is_none_or(|before| prefix.trim_end().ends_with(before.trim_start())), "{prefix:?}");
+    }
+}
+
 /// However much is typed, a stream stays within what was trained, and its head moves in coarse jumps only.
 #[test]
 fn long_prefixes_move_in_jumps() {
