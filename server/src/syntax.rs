@@ -47,9 +47,9 @@ impl Syntax {
         Some(Syntax { language, tree, unparsed: None, pause: 0 })
     }
 
-    /// Parses a file; `None` if its language is unknown or that takes too long.
-    pub(crate) fn of_file(path: &str, text: &Rope) -> Option<Self> {
-        let language = languages::find("", path).filter(|_| text.len_bytes() <= MAX_BYTES)?;
+    /// Parses a file; `None` if its language, by its id or else by the path, is unknown or that takes too long.
+    pub(crate) fn of_file(id: &str, path: &str, text: &Rope) -> Option<Self> {
+        let language = languages::find(id, path).filter(|_| text.len_bytes() <= MAX_BYTES)?;
         Syntax::new(language, text)
     }
 

@@ -11,7 +11,7 @@ use super::harm::Harm;
 use super::outcome::Outcome;
 use super::score::score;
 use crate::neighbours::pieces::{Words, choose};
-use crate::site::Site;
+use crate::site::{Site, Span};
 use crate::syntax::Syntax;
 use crate::{postprocess, prompt};
 
@@ -64,7 +64,7 @@ fn buffer(case: &Case) -> (Rope, Site) {
 /// What an editor would have made of a completion.
 fn fitted(case: &Case, mode: &str, completion: &Completion) -> Outcome {
     let (buffer, site) = buffer(case);
-    let syntax = Syntax::of_file(case.path.as_deref().unwrap_or_default(), &buffer);
+    let syntax = Syntax::of_file(&case.language, case.path.as_deref().unwrap_or_default(), &buffer);
     let suggestion = postprocess::suggest(completion, &site, &buffer, syntax.as_ref());
     let shown_exact = match &suggestion {
         Ok(suggestion) => {
@@ -87,6 +87,7 @@ fn fitted(case: &Case, mode: &str, completion: &Completion) -> Outcome {
         shown,
         empty,
         shown_exact,
+        goes_on: site.span == Span::WithinLine && completion.text.contains('\n'),
         harm,
         counts: completion.counts,
         prefill_ms: ms(completion.timings.prefill),
@@ -121,6 +122,7 @@ fn scored(case: &Case, mode: &str, text: &str) -> Outcome {
         shown: None,
         empty: None,
         shown_exact: false,
+        goes_on: false,
         harm: None,
         passed: None,
         failure: None,

@@ -34,6 +34,9 @@ pub(crate) struct Outcome {
     pub(crate) empty: Option<String>,
     /// The buffer would be right after what is shown was accepted.
     pub(crate) shown_exact: bool,
+    /// Inside a line it goes on behind that line, where an editor asks for one line and shows one.
+    #[serde(default)]
+    pub(crate) goes_on: bool,
     /// What it would have done to the text, if something was shown.
     #[serde(default)]
     pub(crate) harm: Option<Harm>,

@@ -45,6 +45,8 @@ pub(crate) struct Group {
     pub(crate) cold_prefill_ms: Option<Spread>,
     /// What was shown, and would have spoilt the text.
     pub(crate) harm: Harms,
+    /// What the rules between model and editor made of its texts.
+    pub(crate) rules: Rules,
     /// Why nothing would have been shown, and how often.
     pub(crate) empty: BTreeMap<String, usize>,
 }
@@ -56,6 +58,17 @@ pub(crate) struct Harms {
     pub(crate) shown: usize,
     pub(crate) new_errors: usize,
     pub(crate) repeats: usize,
+}
+
+/// How many texts are right as one of the two and not as the other: the model's, and what was shown of it.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Rules {
+    /// Right as shown.
+    pub(crate) mended: usize,
+    /// Right as the model had it.
+    pub(crate) spoilt: usize,
+    /// Right as the model had it, and several lines where one was asked for.
+    pub(crate) one_line: usize,
 }
 
 /// A share with its 95 % interval.
@@ -122,9 +135,10 @@ fn by_mode<'a>(by: By, name: &str, members: impl Iterator<Item = &'a Outcome>) -
 }
 
 fn group(by: By, name: &str, mode: &str, members: &[&Outcome]) -> Group {
-    let count = |f: fn(&Outcome) -> bool| share(members.iter().filter(|o| f(o)).count(), members.len());
+    let number = |f: fn(&Outcome) -> bool| members.iter().filter(|o| f(o)).count();
+    let count = |f: fn(&Outcome) -> bool| share(number(f), members.len());
     let sum = |f: fn(&Outcome) -> usize| members.iter().map(|o| f(o)).sum::<usize>();
-    let tested = members.iter().filter(|o| o.passed.is_some()).count();
+    let tested = number(|o| o.passed.is_some());
     let ratio = |a: usize, b: usize| a as f64 / b.max(1) as f64;
     let tokens = sum(|o| o.counts.tokens);
     let similarities: Vec<f64> = members.iter().map(|o| o.similarity).collect();
@@ -148,8 +162,7 @@ fn group(by: By, name: &str, mode: &str, members: &[&Outcome]) -> Group {
         exact: count(|o| o.exact),
         first_line: count(|o| o.first_line),
         shown_exact: count(|o| o.shown_exact),
-        passed: (tested > 0)
-            .then(|| share(members.iter().filter(|o| o.passed == Some(true)).count(), tested)),
+        passed: (tested > 0).then(|| share(number(|o| o.passed == Some(true)), tested)),
         similarity: Mean { mean, low, high },
         tokens_per_forward: ratio(tokens, sum(|o| o.counts.forwards)),
         tokens_per_round: (mode == "verified").then(|| ratio(tokens, sum(|o| o.counts.blocks))),
@@ -160,6 +173,11 @@ fn group(by: By, name: &str, mode: &str, members: &[&Outcome]) -> Group {
             shown: harmed(|_| true),
             new_errors: harmed(|harm| harm.new_errors),
             repeats: harmed(|harm| harm.repeats),
+        },
+        rules: Rules {
+            mended: number(|o| !o.exact && o.shown_exact),
+            spoilt: number(|o| o.exact && !o.shown_exact && !o.goes_on),
+            one_line: number(|o| o.exact && !o.shown_exact && o.goes_on),
         },
         empty,
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::compare::Pair;
-use super::summary::{By, Group, Harms, Mean, Share, Spread};
+use super::summary::{By, Group, Harms, Mean, Rules, Share, Spread};
 
 /// A row for each group and mode: shares in per cent with their 95 % intervals, then what an answer takes. Below it,
 /// what suggestions would have spoilt, and why nothing would have been shown.
@@ -31,10 +31,19 @@ pub(crate) fn scores(groups: &[Group]) -> String {
         cells.push(group.cold_prefill_ms.as_ref().map_or("–".into(), |ms| spread(ms, 1)));
         row(&mut text, cells);
     }
-    for group in groups.iter().filter(|group| group.by == By::All && group.harm.shown > 0) {
-        let Harms { shown, new_errors, repeats } = group.harm;
-        let _ = write!(text, "\n{}: of {shown} suggestions {new_errors} bring parse errors, ", group.mode);
+    for Group { mode, harm, rules, .. } in groups.iter().filter(|g| g.by == By::All && g.harm.shown > 0) {
+        let Harms { shown, new_errors, repeats } = harm;
+        let _ = write!(text, "\n{mode}: of {shown} suggestions {new_errors} bring parse errors, ");
         let _ = writeln!(text, "{repeats} repeat what follows");
+        let Rules { mended, spoilt, one_line } = rules;
+        let _ = write!(
+            text,
+            "\n{mode}: {mended} are right as shown that the model had wrong, {spoilt} are wrong as shown "
+        );
+        let _ = writeln!(
+            text,
+            "that it had right, and {one_line} more of several lines, where an editor asks for one"
+        );
     }
     for group in groups.iter().filter(|group| group.by == By::All && !group.empty.is_empty()) {
         let total: usize = group.empty.values().sum();

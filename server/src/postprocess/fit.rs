@@ -26,10 +26,9 @@ pub(super) fn within_block<'a>(text: &'a str, site: &Site, buffer: &Rope, syntax
     &text[..end]
 }
 
-/// A document with more errors than these, and than one in so many lines, is of a dialect that the grammar does not
-/// know, or full of macros: what an error more or less means there, nobody knows.
+/// A document with more errors than these, and than lines, is of a language that the grammar does not know: what an error
+/// more or less means there, nobody knows.
 const KNOWN: usize = 5;
-const LINES_AN_ERROR: usize = 10;
 
 /// The text as the document can take it: with no more errors than the document has without it, closing what it opens
 /// and nothing else. What it leaves open is closed, if it is `whole`; else it is cut, first to what stands before a
@@ -44,7 +43,7 @@ pub(super) fn fitted(
     syntax: &Syntax,
 ) -> String {
     let before = (syntax.errors(), syntax.balance());
-    if before.0 > KNOWN.max(buffer.len_lines() / LINES_AN_ERROR) {
+    if before.0 > KNOWN.max(buffer.len_lines()) {
         return text.into();
     }
     let judge = |text: &str| Some(Judged::new(insert(text, site, replaced, buffer, syntax)?.0, before));

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     fn syntax(path: &str, text: &str) -> Syntax {
-        Syntax::of_file(path, &Rope::from_str(text)).expect("a language")
+        Syntax::of_file("", path, &Rope::from_str(text)).expect("a language")
     }
 
     #[test]

@@ -14,7 +14,7 @@ where
     for Case(path, buffer, text, expected) in cases {
         let offset = buffer.find("$0").expect("a cursor");
         let rope = Rope::from_str(&buffer.replacen("$0", "", 1));
-        let syntax = Syntax::of_file(path, &rope).expect("a language");
+        let syntax = Syntax::of_file("", path, &rope).expect("a language");
         assert_eq!(
             cut(text, &Site::at(&rope, offset), &rope, &syntax),
             *expected,
@@ -104,6 +104,13 @@ fn lines_that_the_grammar_cannot_place_are_cut() {
         &[
             Case("a.rs", "fn f() {\n    $0\n}\n", "a();\n    if b {", "a();"),
             Case("a.rs", "fn f() {\n    $0\n}\n", "if b {", ""),
+            // However little of the rest it can place.
+            Case(
+                "a.rs",
+                "fn a() { b c }\nfn a() { b c }\nfn a() { b c }\nfn a() { b c }\nfn a() { b c }\nfn a() { b c }\nfn f() {\n    $0\n}\n",
+                "a();\n    if b {",
+                "a();",
+            ),
             Case("a.rs", "fn f() {\n    $0\n}\n", "a(;\n    b();", ""),
             Case("a.py", "def f():\n    $0\n", "a = [1,\n        2]\n    b = (", "a = [1,\n        2]"),
             Case("a.go", "package p\n\nfunc f() {\n\t$0\n}\n", "a()\n\tb := []int{", "a()"),
