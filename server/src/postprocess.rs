@@ -134,7 +134,7 @@ fn without_rest_of_line<'a>(text: &'a str, after: &str) -> (&'a str, usize) {
     let overlap = (1..=rest.len().min(text.len()))
         .rev()
         .filter(|&n| rest.is_char_boundary(n) && text.ends_with(&rest[..n]))
-        .find(|&n| repeats(&text[..text.len() - n], &rest[..n], n == rest.len()));
+        .find(|&n| repeats(&text[..text.len() - n], &rest[..n], &rest[n..]));
     if let Some(n) = overlap {
         return (&text[..text.len() - n], 0);
     }
@@ -146,8 +146,8 @@ fn without_rest_of_line<'a>(text: &'a str, after: &str) -> (&'a str, usize) {
 }
 
 /// Whether `overlap`, which ends the text and starts the rest of the line, is there twice by mistake. `kept` is the
-/// text before it.
-fn repeats(kept: &str, overlap: &str, is_whole_rest: bool) -> bool {
+/// text before it, `behind` the line's rest behind it.
+fn repeats(kept: &str, overlap: &str, behind: &str) -> bool {
     let closing = overlap.chars().next().is_some_and(|c| brackets::only_closing(&c.to_string()));
     if closing {
         // The text's own bracket, or the one that is there already?
@@ -156,8 +156,10 @@ fn repeats(kept: &str, overlap: &str, is_whole_rest: bool) -> bool {
     let starts_word = kept.chars().next_back().is_none_or(|c| !is_word(c)) || !overlap.starts_with(is_word);
     let n_word = overlap.chars().filter(|&c| is_word(c)).count();
     match overlap {
-        ";" | "," | ":" => true,
-        _ => starts_word && (n_word >= 3 || (is_whole_rest && n_word >= 1)),
+        // Of `a::b` two are right.
+        ":" => !behind.starts_with(is_word),
+        ";" | "," => true,
+        _ => starts_word && (n_word >= 3 || (behind.is_empty() && n_word >= 1)),
     }
 }
 

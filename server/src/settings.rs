@@ -159,7 +159,7 @@ impl Layers {
             mode: decoding.mode,
             block: decoding.block,
             threshold: decoding.threshold,
-            min_probability: 0.35,
+            min_probability: 0.3,
             other_files: true,
             next_suggestion: false,
             max_tokens: 64,

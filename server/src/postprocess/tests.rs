@@ -64,6 +64,16 @@ fn the_rest_of_the_line_is_not_repeated() {
 }
 
 #[test]
+fn one_colon_of_two_is_not_the_other() {
+    check(&[
+        ("    tokio:$0:spawn(f);\n", ":task:", "    tokio:‹:task:›:spawn(f);\n"),
+        ("#$0:test]\n", "[tokio:", "#‹[tokio:›:test]\n"),
+        ("let a$0: u8;\n", "b:", "let a‹b›: u8;\n"),
+        ("if a$0:\n", " > 1:", "if a‹ > 1›:\n"),
+    ]);
+}
+
+#[test]
 fn what_the_editor_closed_is_replaced_by_what_goes_on_behind_it() {
     check(&[
         ("fn f($0)", "a: u8) -> u8 {", "fn f(‹a: u8) -> u8 {›"),
