@@ -21,8 +21,6 @@ use crate::rows::{Rows, Writer};
 mod floats;
 mod whole;
 
-use whole::Share;
-
 /// Query rows of a unit, heads included, at most.
 const QUERIES: usize = 24;
 /// Positions of a run: as floats their keys or values are 16 KiB for heads of width 64.
@@ -146,10 +144,11 @@ fn run(scratch: &mut Scratch, level: Level, unit: &Unit, queries: &[f32], cache:
     let scale = 1.0 / (d as f32).sqrt();
     let Scratch { scaled, attended, scores, whole } = scratch;
     attended[..count * d].fill(0.0);
-    let mut softmax = [Softmax::NONE; QUERIES];
-    let mut shares = [Share { own: 0, factor: 0.0 }; QUERIES];
+    let mut softmax = Softmax::NONE;
+    let mut sights = [0; QUERIES];
     for q in 0..count {
         let (row, head) = unit.query(q);
+        sights[q] = unit.sight(row);
         let query = &queries[(row * heads + head) * d..][..d];
         for (to, x) in scaled[q * d..][..d].iter_mut().zip(query) {
             *to = x * scale;
@@ -161,81 +160,102 @@ fn run(scratch: &mut Scratch, level: Level, unit: &Unit, queries: &[f32], cache:
     let sight = unit.sight(unit.first + unit.count - 1);
     for start in (0..sight).step_by(RUN) {
         let seen = RUN.min(sight - start);
-        let run = Run { kv: unit.kv, start, seen };
+        let next = sight.min(start + RUN);
+        let run = Run { kv: unit.kv, start, seen, next, ahead: RUN.min(sight - next) };
         match cache.storage() {
             Storage::F32 => floats::scores(level, count, cache, &run, scaled, scores),
             Storage::Whole => whole.scores(level, count, cache, &run, scores),
         }
-        for q in 0..count {
-            // A row whose sight ends before this run sees nothing of it.
-            let own = unit.sight(unit.query(q).0).saturating_sub(start).min(seen);
-            let (weights, local) = (&mut scores[q * RUN..], cache.storage() == Storage::Whole);
-            let weights = weights.first_chunk_mut().expect("because each query has a run's scores");
-            let factor = absorb(level, &mut softmax[q], local, weights, own, &mut attended[q * d..][..d]);
-            shares[q] = Share { own, factor };
-        }
+        // A row whose sight ends before this run sees nothing of it.
+        let own = sights.map(|sight| sight.saturating_sub(start).min(seen));
+        let (own, local) = (&own[..count], cache.storage() == Storage::Whole);
+        let factors = absorb(level, &mut softmax, local, own, scores, attended, d);
         match cache.storage() {
             Storage::F32 => floats::attend(level, count, cache, &run, scores, attended),
-            Storage::Whole => whole.attend(level, &shares[..count], cache, &run, scores, attended),
+            Storage::Whole => whole.attend(level, own, &factors, cache, &run, scores, attended),
         }
     }
     for q in 0..count {
         let (row, head) = unit.query(q);
         let attended = &mut attended[q * d..][..d];
-        let scale = 1.0 / softmax[q].sum;
+        let scale = 1.0 / softmax.sums[q].iter().sum::<f32>();
         attended.iter_mut().for_each(|x| *x *= scale);
         put(level, out, row, head * d, attended);
     }
 }
 
-/// Positions `start..start + seen` of a KV head, at most [`RUN`].
+/// Positions `start..start + seen` of a KV head, at most [`RUN`], and the `ahead` from `next` on that follow.
 struct Run {
     kv: usize,
     start: usize,
     seen: usize,
+    next: usize,
+    ahead: usize,
 }
 
-/// Maximum and sum of the scores so far.
-#[derive(Clone, Copy)]
+/// Maxima and sums of the scores so far, for each query.
 struct Softmax {
-    max: f32,
-    sum: f32,
+    max: [f32; QUERIES],
+    /// Sums of every 16th weight: what vectors hold.
+    sums: [[f32; LANES]; QUERIES],
 }
+
+const LANES: usize = 16;
 
 impl Softmax {
-    const NONE: Softmax = Softmax { max: f32::NEG_INFINITY, sum: 0.0 };
+    /// A finite stand-in for minus infinity, so that differences stay numbers.
+    const LOWEST: f32 = -1e30;
+
+    const NONE: Softmax = Softmax { max: [Self::LOWEST; QUERIES], sums: [[0.0; LANES]; QUERIES] };
 }
 
 vectorised! {
-    /// Turns the first `own` scores of a run into weights and the others to 0; what was attended so far is scaled to the new
-    /// maximum. Returns what the weights are to be multiplied with: floats are relative to the maximum so far, `local` ones, which
-    /// are rounded next, to that of the run, so that the largest is 1.
+    /// Turns the first `own` scores of each query of a run into weights and the others to 0; what was attended so far is scaled to
+    /// the new maximum. Returns what the weights are to be multiplied with: floats are relative to the maximum so far, `local`
+    /// ones, which are rounded next, to that of the run, so that the largest is 1.
+    ///
+    /// Each step is taken for all queries before the next one: what waits in one is then not in the way of another.
     fn absorb(
         softmax: &mut Softmax,
         local: bool,
-        scores: &mut [f32; RUN],
-        own: usize,
+        own: &[usize],
+        scores: &mut [f32; QUERIES * RUN],
         attended: &mut [f32],
-    ) -> f32 {
-        if own == 0 {
-            scores.fill(0.0);
-            return 0.0;
+        d: usize,
+    ) -> [f32; QUERIES] {
+        let (scores, _) = scores.as_chunks_mut::<RUN>();
+        let mut bases = [Softmax::LOWEST; QUERIES];
+        for ((scores, &own), base) in scores.iter_mut().zip(own).zip(&mut bases) {
+            scores[own..].fill(f32::NEG_INFINITY);
+            *base = math::max(scores).max(Softmax::LOWEST);
         }
-        scores[own..].fill(f32::NEG_INFINITY);
-        let max = math::max(&scores[..]);
-        if max > softmax.max {
-            let scale = math::exp(softmax.max - max);
-            attended.iter_mut().for_each(|x| *x *= scale);
-            *softmax = Softmax { max, sum: softmax.sum * scale };
+        let (mut scales, mut factors) = ([1.0; QUERIES], [1.0; QUERIES]);
+        for q in 0..QUERIES {
+            let max = if bases[q] > softmax.max[q] { bases[q] } else { softmax.max[q] };
+            scales[q] = math::exp(softmax.max[q] - max);
+            softmax.max[q] = max;
+            bases[q] = if local { bases[q] } else { max };
+            factors[q] = math::exp(bases[q] - max);
         }
-        let base = if local { max } else { softmax.max };
-        for x in scores.iter_mut() {
-            *x = math::exp(*x - base);
+        for (q, (scores, &own)) in scores.iter_mut().zip(own).enumerate() {
+            if scales[q] != 1.0 {
+                attended[q * d..][..d].iter_mut().for_each(|x| *x *= scales[q]);
+            }
+            let (parts, _) = scores.as_chunks_mut::<LANES>();
+            let mut sums = [0.0; LANES];
+            for part in parts {
+                for (sum, x) in sums.iter_mut().zip(part) {
+                    *x = math::exp(*x - bases[q]);
+                    *sum += *x;
+                }
+            }
+            // Their exponentials are too small for the sums, but not zero.
+            scores[own..].fill(0.0);
+            for (to, sum) in softmax.sums[q].iter_mut().zip(sums) {
+                *to = *to * scales[q] + factors[q] * sum;
+            }
         }
-        scores[own..].fill(0.0);
-        let factor = math::exp(base - softmax.max);
-        softmax.sum += factor * math::sum(&scores[..]);
-        factor
+        factors
     }
 }
 

@@ -7,6 +7,8 @@
 
 use half::f16;
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use crate::ahead::Ahead;
 use crate::level::{Kind, Level};
 use crate::matrix::{BLOCK, TILE};
 use crate::rows::Bytes;
@@ -32,7 +34,7 @@ pub(crate) struct Quads<'a> {
     pub(crate) bytes: &'a [u8],
     /// `[blocks][16]`
     pub(crate) scales: &'a [f16],
-    /// What is read after this: fetched during the product, which itself reads nothing from memory.
+    /// What is read after this: asked for during the product, a part of it with each block.
     pub(crate) ahead: &'a [u8],
 }
 
@@ -119,6 +121,8 @@ struct Chunk {
     out: *mut f32,
     stride: usize,
     add: bool,
+    /// What is read next, in as many steps as there are blocks.
+    ahead: Ahead,
 }
 
 /// Calls `chunk(rows, pointers)` for chunks of at most `most` rows that differ by one row in length.
@@ -140,14 +144,15 @@ unsafe fn chunks(
 ) {
     let count = rows.div_ceil(most);
     let mut row = 0;
-    let ahead = weights.ahead.len().div_ceil(count).max(1);
+    let blocks = weights.scales.len() / TILE;
+    let part = weights.ahead.len().div_ceil(count).max(1);
     for i in 0..count {
         let take = (rows - row).div_ceil(count - i);
-        fetch(weights.ahead.chunks(ahead).nth(i).unwrap_or_default());
+        let ahead = weights.ahead.chunks(part).nth(i).unwrap_or_default();
         // SAFETY: `row` is below `rows`.
         let pointers = unsafe {
             Chunk {
-                blocks: weights.scales.len() / TILE,
+                blocks,
                 quants: input.quants.as_ptr().add(row * width),
                 width,
                 scales: input.scales.as_ptr().add(row * (width / BLOCK)),
@@ -157,26 +162,10 @@ unsafe fn chunks(
                 out: out.data.as_mut_ptr().add(row * out.stride),
                 stride: out.stride,
                 add,
+                ahead: Ahead::new(ahead, blocks),
             }
         };
         chunk(take, pointers);
         row += take;
     }
 }
-
-/// Asks for the cache lines of `bytes`.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn fetch(bytes: &[u8]) {
-    for line in bytes.chunks(64) {
-        #[expect(unsafe_code, reason = "a hint to the processor")]
-        // SAFETY: a prefetch reads nothing that a program could see, and every x86-64 processor has it.
-        unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(line.as_ptr().cast());
-        }
-    }
-}
-
-/// Other processors fetch ahead well enough on their own.
-#[cfg(target_arch = "aarch64")]
-fn fetch(_bytes: &[u8]) {}

@@ -32,6 +32,7 @@ pub mod rms_norm;
 pub mod rope;
 pub mod rows;
 
+mod ahead;
 mod disjoint;
 mod dot;
 mod math;

@@ -211,8 +211,7 @@ fn check(weights: &Matrix, x: &Rows) {
 
 /// The products of the first `rows` rows with 16 outputs.
 fn product(level: Level, weights: &Matrix, tile: usize, x: &Rows, rows: usize, out: Strided<&mut [f32]>) {
-    // A single row reads faster than it multiplies, and the processor's own prefetching serves it best.
-    let ahead = if rows > 1 && tile + 1 < weights.tiles() { weights.tile(tile + 1).bytes } else { &[] };
+    let ahead = if tile + 1 < weights.tiles() { weights.tile(tile + 1).bytes } else { &[] };
     let tile = weights.tile(tile);
     match x.view() {
         View::F32(values) => {

@@ -36,19 +36,6 @@ pub(crate) fn whole(x: f32) -> i16 {
     (x + 12_582_912.0).to_bits() as i16
 }
 
-/// The sum in 16 parts, so that it becomes vectors.
-#[inline(always)]
-pub(crate) fn sum(values: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 16];
-    let (parts, rest) = values.as_chunks::<16>();
-    for part in parts {
-        for (sum, x) in sums.iter_mut().zip(part) {
-            *sum += x;
-        }
-    }
-    rest.iter().fold(fold(sums, |a, b| a + b), |sum, x| sum + x)
-}
-
 /// The largest value, minus infinity if there is none, in 16 parts.
 #[inline(always)]
 pub(crate) fn max(values: &[f32]) -> f32 {

@@ -29,6 +29,8 @@ pub(crate) struct Panels<'a> {
     pub(crate) stride: usize,
     /// Values from a panel to the next.
     pub(crate) apart: usize,
+    /// What is read after this: asked for during the product.
+    pub(crate) ahead: &'a [u8],
 }
 
 /// What sums are multiplied with.
@@ -127,7 +129,7 @@ mod tests {
                 for add in [false, true] {
                     let run = |level| {
                         bounded(&start, |out| {
-                            let b = Panels { data: &b, count, stride, apart };
+                            let b = Panels { data: &b, count, stride, apart, ahead: &[7; 1000] };
                             let scales = Scales {
                                 rows: Strided { data: &x[..], stride: 1 },
                                 columns: Strided { data: &y[..], stride: TILE + spare },
@@ -152,7 +154,7 @@ mod tests {
         for level in Level::available() {
             let mut out = [0.0; TILE];
             let one = Strided { data: &[1.0; TILE][..], stride: 1 };
-            let panel = Panels { data: &b, count: 1, stride: 2 * TILE, apart: 0 };
+            let panel = Panels { data: &b, count: 1, stride: 2 * TILE, apart: 0, ahead: &[] };
             let scales = Scales { rows: one, columns: one };
             product(level, 1, 64, &a, panel, scales, Strided { data: &mut out, stride: TILE }, false);
             assert!(out.iter().all(|&x| x == (-64 * 16383 * 2047) as f32), "{level}: {out:?}");

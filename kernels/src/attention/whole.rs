@@ -6,7 +6,7 @@
 //! rounded by depends on what it sees and on nothing beside it: a row has the same bits alone and in a block.
 
 use super::{MAX_HEAD, QUERIES, RUN, Run};
-use crate::cache::{Cache, LARGEST, round};
+use crate::cache::{Cache, LARGEST, Whole, round};
 use crate::level::{Level, vectorised};
 use crate::math;
 use crate::matrix::{BLOCK, TILE};
@@ -29,15 +29,6 @@ pub(super) struct Scratch {
     weight_scales: [f32; QUERIES],
 }
 
-/// What a query has for the positions of a run.
-#[derive(Clone, Copy)]
-pub(super) struct Share {
-    /// Positions that it sees; weights of others are zero.
-    pub(super) own: usize,
-    /// What its weights, 1 at most, are multiplied with.
-    pub(super) factor: f32,
-}
-
 impl Scratch {
     pub(super) const NEW: Scratch =
         Scratch { queries: [0; _], query_scales: [0.0; _], weights: [0; _], weight_scales: [0.0; _] };
@@ -51,13 +42,15 @@ impl Scratch {
         }
     }
 
-    /// Scores (queries, positions) of a run.
+    /// Scores (queries, positions) of a run; the keys of the next one are asked for.
     pub(super) fn scores(&self, level: Level, count: usize, cache: &Cache, run: &Run, scores: &mut [f32]) {
         let (parts, panels) = (cache.head() / BLOCK, run.seen.div_ceil(TILE));
         let keys = cache.whole_keys(run.kv, run.start / TILE, panels);
+        let next = bytes(cache.whole_keys(run.kv, run.next / TILE, run.ahead / TILE));
         for part in 0..parts {
             let data = &keys.quants[part * BLOCK * TILE..];
-            let panels = Panels { data, count: panels, stride: 2 * TILE, apart: TILE * cache.head() };
+            let ahead = share(next, part, parts);
+            let panels = Panels { data, count: panels, stride: 2 * TILE, apart: TILE * cache.head(), ahead };
             let scales = Scales {
                 rows: Strided { data: &self.query_scales[part..], stride: parts },
                 columns: Strided { data: &keys.scales[part * TILE..], stride: parts * TILE },
@@ -67,29 +60,32 @@ impl Scratch {
         }
     }
 
-    /// Adds the weighted values of a run to `attended` (queries, d), for weights (queries, positions).
+    /// Adds the weighted values of a run to `attended` (queries, d), for weights (queries, positions) that are multiplied with a
+    /// factor a query; those of positions that a query does not see are zero. The values of the next run are asked for.
     pub(super) fn attend(
         &mut self,
         level: Level,
-        shares: &[Share],
+        own: &[usize],
+        factors: &[f32],
         cache: &Cache,
         run: &Run,
         weights: &[f32],
         attended: &mut [f32],
     ) {
-        let d = cache.head();
+        let (d, parts) = (cache.head(), cache.head() / BLOCK);
         let panels = run.seen.div_ceil(TILE);
         let values = cache.whole_values(run.kv, run.start / TILE, panels);
-        for part in 0..d / BLOCK {
+        let next = bytes(cache.whole_values(run.kv, run.next / TILE, run.ahead / TILE));
+        for part in 0..parts {
             let mut scales = [0.0; RUN];
             for (panel, scales) in scales.chunks_exact_mut(TILE).take(panels).enumerate() {
-                scales.copy_from_slice(&values.scales[(panel * (d / BLOCK) + part) * TILE..][..TILE]);
+                scales.copy_from_slice(&values.scales[(panel * parts + part) * TILE..][..TILE]);
             }
             let (mut steps, mut step, mut of) = ([0.0; RUN], 0.0, 0);
-            for (q, share) in shares.iter().enumerate() {
+            for (q, (&own, factor)) in own.iter().zip(factors).enumerate() {
                 // Queries of a row, and all rows of a run that lies before them, see the same.
-                if share.own != of {
-                    (of, step) = (share.own, relative(level, &scales, share.own, &mut steps));
+                if own != of {
+                    (of, step) = (own, relative(level, &scales, own, &mut steps));
                 }
                 let weights =
                     weights[q * RUN..].first_chunk().expect("because each query has a run's weights");
@@ -97,19 +93,29 @@ impl Scratch {
                     .first_chunk_mut()
                     .expect("because a run is no longer than a row");
                 weigh(level, weights, &steps, to);
-                self.weight_scales[q] = share.factor * step;
+                self.weight_scales[q] = factor * step;
             }
             let data = &values.quants[2 * part * BLOCK..];
-            let panels = Panels { data, count: BLOCK / TILE, stride: 2 * d, apart: 2 * TILE };
+            let ahead = share(next, part, parts);
+            let panels = Panels { data, count: BLOCK / TILE, stride: 2 * d, apart: 2 * TILE, ahead };
             let scales = Scales {
                 rows: Strided { data: &self.weight_scales[..], stride: 1 },
                 columns: Strided { data: &[1.0; TILE], stride: 0 },
             };
             let to = Strided { data: &mut attended[part * BLOCK..], stride: d };
             let depth = run.seen.next_multiple_of(2);
-            pairs::product(level, shares.len(), depth, &self.weights, panels, scales, to, true);
+            pairs::product(level, own.len(), depth, &self.weights, panels, scales, to, true);
         }
     }
+}
+
+fn bytes<'a>(numbers: Whole<&'a [i16], &'a [f32]>) -> &'a [u8] {
+    bytemuck::cast_slice(numbers.quants)
+}
+
+/// Part `part` of `parts` of some bytes.
+fn share(bytes: &[u8], part: usize, parts: usize) -> &[u8] {
+    &bytes[bytes.len() * part / parts..bytes.len() * (part + 1) / parts]
 }
 
 vectorised! {

@@ -36,6 +36,7 @@ pub(super) unsafe fn product(
     unsafe {
         chunks(ROWS, rows, width, input, weights, out, add, |rows, chunk| {
             for block in 0..chunk.blocks {
+                chunk.ahead.fetch(block);
                 for half in 0..2 {
                     eight_outputs(rows, chunk, block, half);
                 }

@@ -42,6 +42,7 @@ unsafe fn rows_of<const R: usize>(chunk: Chunk) {
     // SAFETY: `R` rows and `blocks` blocks are inside.
     unsafe {
         for block in 0..chunk.blocks {
+            chunk.ahead.fetch(block);
             let at = |r: usize| r * (chunk.width / BLOCK) + block;
             let mut dots = [[_mm256_setzero_si256(); 2]; R];
             for r in 0..R {

@@ -4,6 +4,7 @@
 use std::arch::x86_64::*;
 
 use super::{Panels, STRIDE, Scales, Strided};
+use crate::ahead::Ahead;
 use crate::matrix::TILE;
 
 /// Rows whose sums fit into registers beside two vectors of the panel.
@@ -24,10 +25,12 @@ pub(super) unsafe fn product(
     add: bool,
 ) {
     let chunks = rows.div_ceil(ROWS);
+    let ahead = Ahead::new(b.ahead, b.count * chunks);
     for panel in 0..b.count {
         let mut row = 0;
         for chunk in 0..chunks {
             let count = (rows - row).div_ceil(chunks - chunk);
+            ahead.fetch(panel * chunks + chunk);
             // SAFETY: rows `row..row + count` and panel `panel` are inside by the contract.
             unsafe {
                 let a = a.as_ptr().add(row * STRIDE);

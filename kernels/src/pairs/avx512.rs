@@ -4,6 +4,7 @@
 use std::arch::x86_64::*;
 
 use super::{Panels, STRIDE, Scales, Strided};
+use crate::ahead::Ahead;
 use crate::matrix::TILE;
 
 /// Rows whose sums hide the latency of a product and fit into registers.
@@ -24,11 +25,13 @@ pub(super) unsafe fn product(
     add: bool,
 ) {
     let chunks = rows.div_ceil(ROWS);
+    let ahead = Ahead::new(b.ahead, b.count.div_ceil(2) * chunks);
     // Two panels at once: a value of `a` is loaded once for both.
     for panel in (0..b.count).step_by(2) {
         let mut row = 0;
         for chunk in 0..chunks {
             let count = (rows - row).div_ceil(chunks - chunk);
+            ahead.fetch(panel / 2 * chunks + chunk);
             // SAFETY: rows `row..row + count` and the panels are inside by the contract.
             unsafe {
                 let a = a.as_ptr().add(row * STRIDE);
