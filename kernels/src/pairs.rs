@@ -71,7 +71,11 @@ pub(crate) fn product(
         #[cfg(target_arch = "x86_64")]
         #[expect(unsafe_code, reason = "instructions that not every processor has")]
         // SAFETY: the level proves the instructions, the assertions above the bounds.
-        Kind::Avx2 | Kind::AvxVnni => unsafe { avx2::product(rows, depth, a, b, scales, out, add) },
+        Kind::Avx2 => unsafe { avx2::product(rows, depth, a, b, scales, out, add) },
+        #[cfg(target_arch = "x86_64")]
+        #[expect(unsafe_code, reason = "instructions that not every processor has")]
+        // SAFETY: the level proves the instructions, the assertions above the bounds.
+        Kind::AvxVnni => unsafe { avx2::product_vnni(rows, depth, a, b, scales, out, add) },
         #[cfg(target_arch = "x86_64")]
         #[expect(unsafe_code, reason = "instructions that not every processor has")]
         // SAFETY: the level proves the instructions, the assertions above the bounds.

@@ -1,4 +1,5 @@
-//! Products of pairs of 16 bits with AVX2: up to six rows times two vectors of eight columns stay in registers.
+//! Products of pairs of 16 bits with AVX2, and with AVX-VNNI, which multiplies and adds at once: up to six rows times two vectors of
+//! eight columns stay in registers.
 #![expect(unsafe_code, reason = "loads and stores through pointers whose bounds the caller has checked")]
 
 use std::arch::x86_64::*;
@@ -24,6 +25,39 @@ pub(super) unsafe fn product(
     out: Strided<&mut [f32]>,
     add: bool,
 ) {
+    // SAFETY: the contract, passed on.
+    unsafe { panels::<false>(rows, depth, a, b, scales, out, add) }
+}
+
+/// See [`super::product`].
+///
+/// # Safety
+/// The operands are as [`super::product`] has checked them.
+#[target_feature(enable = "avx2,fma,f16c,avxvnni")]
+pub(super) unsafe fn product_vnni(
+    rows: usize,
+    depth: usize,
+    a: &[i16],
+    b: Panels<'_>,
+    scales: Scales<'_>,
+    out: Strided<&mut [f32]>,
+    add: bool,
+) {
+    // SAFETY: the contract, passed on.
+    unsafe { panels::<true>(rows, depth, a, b, scales, out, add) }
+}
+
+/// Inlined into the functions above, whose instructions it may then use.
+#[inline(always)]
+unsafe fn panels<const VNNI: bool>(
+    rows: usize,
+    depth: usize,
+    a: &[i16],
+    b: Panels<'_>,
+    scales: Scales<'_>,
+    out: Strided<&mut [f32]>,
+    add: bool,
+) {
     let chunks = rows.div_ceil(ROWS);
     let ahead = Ahead::new(b.ahead, b.count * chunks);
     for panel in 0..b.count {
@@ -39,12 +73,12 @@ pub(super) unsafe fn product(
                 let y = scales.columns.data.as_ptr().add(panel * scales.columns.stride);
                 let out = (out.data.as_mut_ptr().add(row * out.stride + panel * TILE), out.stride);
                 match count {
-                    1 => rows_of::<1>(depth, a, b, x, y, out, add),
-                    2 => rows_of::<2>(depth, a, b, x, y, out, add),
-                    3 => rows_of::<3>(depth, a, b, x, y, out, add),
-                    4 => rows_of::<4>(depth, a, b, x, y, out, add),
-                    5 => rows_of::<5>(depth, a, b, x, y, out, add),
-                    _ => rows_of::<6>(depth, a, b, x, y, out, add),
+                    1 => rows_of::<1, VNNI>(depth, a, b, x, y, out, add),
+                    2 => rows_of::<2, VNNI>(depth, a, b, x, y, out, add),
+                    3 => rows_of::<3, VNNI>(depth, a, b, x, y, out, add),
+                    4 => rows_of::<4, VNNI>(depth, a, b, x, y, out, add),
+                    5 => rows_of::<5, VNNI>(depth, a, b, x, y, out, add),
+                    _ => rows_of::<6, VNNI>(depth, a, b, x, y, out, add),
                 }
             }
             row += count;
@@ -52,8 +86,8 @@ pub(super) unsafe fn product(
     }
 }
 
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn rows_of<const R: usize>(
+#[inline(always)]
+unsafe fn rows_of<const R: usize, const VNNI: bool>(
     depth: usize,
     a: *const i16,
     b: (*const i16, usize),
@@ -70,8 +104,12 @@ unsafe fn rows_of<const R: usize>(
             let (low, high) = (_mm256_loadu_si256(panel), _mm256_loadu_si256(panel.add(1)));
             for r in 0..R {
                 let pair = _mm256_set1_epi32(a.add(r * STRIDE + 2 * k).cast::<i32>().read_unaligned());
-                sums[r][0] = _mm256_add_epi32(sums[r][0], _mm256_madd_epi16(low, pair));
-                sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(high, pair));
+                for (sum, panel) in sums[r].iter_mut().zip([low, high]) {
+                    *sum = match VNNI {
+                        true => _mm256_dpwssd_avx_epi32(*sum, panel, pair),
+                        false => _mm256_add_epi32(*sum, _mm256_madd_epi16(panel, pair)),
+                    };
+                }
             }
         }
         for r in 0..R {
