@@ -44,6 +44,8 @@ pub struct CpuModel {
     rope: Rope,
     /// Per slot, one cache a layer.
     slots: Vec<Vec<Cache>>,
+    /// What caches grow from.
+    memory: Memory,
     scratch: Scratch,
 }
 
@@ -105,6 +107,7 @@ impl CpuModel {
         Ok(CpuModel {
             rope: Rope::new(config.context, config.head_dim, config.rope_theta),
             slots: (0..SLOTS).map(|_| (0..config.layers).map(|_| caches()).collect()).collect(),
+            memory: Memory::default(),
             scratch: Scratch {
                 x: vec![0.0; MAX_ROWS * config.hidden],
                 queries: vec![0.0; MAX_ROWS * config.q_width()],
@@ -120,7 +123,7 @@ impl CpuModel {
 
     /// Leaves the residual stream after the last layer in the scratch; only the cache is filled when no `head` follows.
     fn layers(&mut self, slot: usize, at: usize, ids: &[u32], attention: Attention, head: bool) {
-        let CpuModel { config, machine, weights, rope, slots, scratch } = self;
+        let CpuModel { config, machine, weights, rope, slots, memory, scratch } = self;
         let rows = ids.len();
         let x = &mut scratch.x[..rows * config.hidden];
         for (x, &id) in x.chunks_exact_mut(config.hidden).zip(ids) {
@@ -129,7 +132,7 @@ impl CpuModel {
         let queries = &mut scratch.queries[..rows * config.q_width()];
         let (normed, attended, gated) = (&mut scratch.normed, &mut scratch.attended, &mut scratch.gated);
         for (i, (layer, cache)) in weights.layers.iter().zip(&mut slots[slot]).enumerate() {
-            cache.reserve(at + rows);
+            cache.reserve(memory, at + rows);
             rms_norm(machine, x, &layer.attn_norm, config.norm_eps, normed);
             let out = Projected { queries: &mut *queries, cache: &mut *cache, at };
             linear::queries_keys_values(machine, &layer.queries_keys_values, normed, rows, rope, out);

@@ -67,7 +67,7 @@ fn table(machine: &Machine, activations: Activations, ceiling: f64) {
         let mut attended = Rows::new(activations, rows, HEADS * HEAD);
         let mut queries = vec![0.0; rows * HEADS * HEAD];
         let mut cache = Cache::new(storage, KV_HEADS, HEAD);
-        cache.reserve(512 + rows);
+        cache.reserve(&mut Memory::default(), 512 + rows);
         let norm = time(|| rms_norm(machine, &x, &gains, 1e-5, &mut normed));
         let products = [
             time(|| {

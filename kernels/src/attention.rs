@@ -12,7 +12,7 @@
 use std::cell::RefCell;
 
 use crate::Machine;
-use crate::cache::{Cache, Storage};
+use crate::cache::{Cache, PIECE, Storage};
 use crate::level::{Level, vectorised};
 use crate::math;
 use crate::matrix::BLOCK;
@@ -25,6 +25,7 @@ mod whole;
 const QUERIES: usize = 24;
 /// Positions of a run: as floats their keys or values are 16 KiB for heads of width 64.
 const RUN: usize = 64;
+const _: () = assert!(PIECE.is_multiple_of(RUN), "a run would cross the end of a piece");
 /// Widest head.
 pub const MAX_HEAD: usize = 128;
 
@@ -160,8 +161,8 @@ fn run(scratch: &mut Scratch, level: Level, unit: &Unit, queries: &[f32], cache:
     let sight = unit.sight(unit.first + unit.count - 1);
     for start in (0..sight).step_by(RUN) {
         let seen = RUN.min(sight - start);
-        let next = sight.min(start + RUN);
-        let run = Run { kv: unit.kv, start, seen, next, ahead: RUN.min(sight - next) };
+        let ahead = RUN.min(sight - start - seen);
+        let run = Run { kv: unit.kv, start, seen, next: if ahead > 0 { start + RUN } else { start }, ahead };
         match cache.storage() {
             Storage::F32 => floats::scores(level, count, cache, &run, scaled, scores),
             Storage::Whole => whole.scores(level, count, cache, &run, scores),
@@ -274,13 +275,14 @@ fn put(level: Level, out: &Writer<'_>, row: usize, from: usize, attended: &[f32]
 mod tests {
     use super::*;
     use crate::cache::Storage;
+    use crate::memory::Memory;
     use crate::rows::Activations;
     use crate::testing::{close, machines, paint, read, reference};
 
     /// A cache with painted keys and values at all of its positions.
     fn cache(storage: Storage, heads: usize, d: usize, positions: usize) -> Cache {
         let mut cache = Cache::new(storage, heads, d);
-        cache.reserve(positions);
+        cache.reserve(&mut Memory::default(), positions);
         for position in 0..positions {
             for head in 0..heads {
                 let key = paint(d, position * 5 + head);

@@ -4,14 +4,18 @@
 //! columns of the output are. As floats (`tile.rs`) that is `[positions/16][d][16]` and `[positions][d]`; as whole numbers
 //! (`pairs.rs`), two inputs of a product beside each other, `[positions/16][d/2][16][2]` and `[positions/2][d][2]`, with a scale for each
 //! 32 of a key or value, `[positions/16][d/32][16]`.
+//!
+//! A cache grows by pieces, cut from huge pages as weights are: a row that attends to a thousand positions reads a hundred pages of 4 KiB in
+//! each layer, and waits for each.
 
 use crate::disjoint::Disjoint;
 use crate::level::{Level, vectorised};
 use crate::math;
 use crate::matrix::{BLOCK, TILE};
+use crate::memory::{Memory, Part};
 
-/// Positions that a cache grows by.
-const GROWTH: usize = 256;
+/// Positions of a piece: what a cache grows by. Runs of positions that attention takes at once do not cross its end.
+pub(crate) const PIECE: usize = 256;
 /// Largest whole number of a key, value or query: with 12 bits the sums of a head of width 128 fit into 32.
 pub(crate) const LARGEST: f32 = 2047.0;
 
@@ -28,17 +32,20 @@ pub enum Storage {
 /// Keys and values of a layer. New ones are zero.
 pub struct Cache {
     head: usize,
-    positions: usize,
+    heads: usize,
     storage: Storage,
-    /// One buffer for each KV head.
+    pieces: Vec<Piece>,
+}
+
+/// [`PIECE`] positions: one buffer for each KV head.
+struct Piece {
     keys: Vec<Buffer>,
     values: Vec<Buffer>,
 }
 
-#[derive(Clone)]
 enum Buffer {
-    F32(Vec<f32>),
-    Whole(Whole<Vec<i16>, Vec<f32>>),
+    F32(Part),
+    Whole(Whole<Part, Part>),
 }
 
 /// Whole numbers and what they are multiplied with.
@@ -52,27 +59,21 @@ impl Cache {
     /// An empty cache of `heads` KV heads of width `head`, a multiple of 32.
     pub fn new(storage: Storage, heads: usize, head: usize) -> Cache {
         assert!(head.is_multiple_of(BLOCK), "a head of width {head} is no whole number of blocks");
-        let empty = match storage {
-            Storage::F32 => Buffer::F32(Vec::new()),
-            Storage::Whole => Buffer::Whole(Whole { quants: Vec::new(), scales: Vec::new() }),
-        };
-        Cache { head, positions: 0, storage, keys: vec![empty.clone(); heads], values: vec![empty; heads] }
+        Cache { head, heads, storage, pieces: Vec::new() }
     }
 
     /// Makes room for `positions` positions; what is stored stays.
-    pub fn reserve(&mut self, positions: usize) {
-        if positions <= self.positions {
-            return;
-        }
-        self.positions = positions.next_multiple_of(GROWTH);
-        for buffer in self.keys.iter_mut().chain(&mut self.values) {
-            buffer.grow(self.positions * self.head);
+    pub fn reserve(&mut self, memory: &mut Memory, positions: usize) {
+        while self.positions() < positions {
+            let mut buffers =
+                || (0..self.heads).map(|_| Buffer::new(memory, self.storage, PIECE * self.head)).collect();
+            self.pieces.push(Piece { keys: buffers(), values: buffers() });
         }
     }
 
     /// KV heads.
     pub fn heads(&self) -> usize {
-        self.keys.len()
+        self.heads
     }
 
     /// Width of a head.
@@ -82,7 +83,7 @@ impl Cache {
 
     /// Positions that there is room for.
     pub fn positions(&self) -> usize {
-        self.positions
+        self.pieces.len() * PIECE
     }
 
     /// How keys and values are stored.
@@ -92,45 +93,51 @@ impl Cache {
 
     /// Value `i` of a key.
     pub(crate) fn key(&self, head: usize, position: usize, i: usize) -> f32 {
-        self.keys[head].get(key_index(self.storage, self.head, position, i), self.head, position, i)
+        let (piece, at) = (&self.pieces[position / PIECE], position % PIECE);
+        piece.keys[head].get(key_index(self.storage, self.head, at, i), self.head, at, i)
     }
 
     /// Value `i` of a value.
     pub(crate) fn value(&self, head: usize, position: usize, i: usize) -> f32 {
-        self.values[head].get(value_index(self.storage, self.head, position, i), self.head, position, i)
+        let (piece, at) = (&self.pieces[position / PIECE], position % PIECE);
+        piece.values[head].get(value_index(self.storage, self.head, at, i), self.head, at, i)
     }
 
     /// The keys of positions `16 · panel ..` as floats: `[d][16]`.
     pub(crate) fn float_keys(&self, head: usize, panel: usize) -> &[f32] {
-        &self.keys[head].floats()[panel * TILE * self.head..][..TILE * self.head]
+        let (piece, at) = (&self.pieces[panel * TILE / PIECE], panel * TILE % PIECE);
+        &piece.keys[head].floats()[at * self.head..][..TILE * self.head]
     }
 
-    /// The values of `positions` positions from `start` on as floats: `[positions][d]`.
+    /// The values of `positions` positions of a piece from `start` on as floats: `[positions][d]`.
     pub(crate) fn float_values(&self, head: usize, start: usize, positions: usize) -> &[f32] {
-        &self.values[head].floats()[start * self.head..][..positions * self.head]
+        let (piece, at) = (&self.pieces[start / PIECE], start % PIECE);
+        &piece.values[head].floats()[at * self.head..][..positions * self.head]
     }
 
-    /// The keys of `16 · panels` positions from `16 · panel` on as whole numbers: `[panels][d/2][16][2]`, scales `[panels][d/32][16]`.
-    pub(crate) fn whole_keys(&self, head: usize, panel: usize, panels: usize) -> Whole<&[i16], &[f32]> {
-        self.keys[head].whole(panel, panels, self.head)
+    /// The keys of `16 · panels` positions of a piece from `start` on as whole numbers: `[panels][d/2][16][2]`, scales
+    /// `[panels][d/32][16]`.
+    pub(crate) fn whole_keys(&self, head: usize, start: usize, panels: usize) -> Whole<&[i16], &[f32]> {
+        self.pieces[start / PIECE].keys[head].whole(start % PIECE, panels * TILE, self.head)
     }
 
-    /// The values of `16 · panels` positions from `16 · panel` on as whole numbers: `[positions/2][d][2]`, scales `[panels][d/32][16]`.
-    pub(crate) fn whole_values(&self, head: usize, panel: usize, panels: usize) -> Whole<&[i16], &[f32]> {
-        self.values[head].whole(panel, panels, self.head)
+    /// The values of `16 · panels` positions of a piece from `start` on as whole numbers: `[positions/2][d][2]`, scales
+    /// `[panels][d/32][16]`.
+    pub(crate) fn whole_values(&self, head: usize, start: usize, panels: usize) -> Whole<&[i16], &[f32]> {
+        self.pieces[start / PIECE].values[head].whole(start % PIECE, panels * TILE, self.head)
     }
 
     pub(crate) fn writer(&mut self) -> Writer<'_> {
-        Writer {
-            head: self.head,
-            storage: self.storage,
-            keys: self.keys.iter_mut().map(Buffer::shared).collect(),
-            values: self.values.iter_mut().map(Buffer::shared).collect(),
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        for piece in &mut self.pieces {
+            keys.extend(piece.keys.iter_mut().map(Buffer::shared));
+            values.extend(piece.values.iter_mut().map(Buffer::shared));
         }
+        Writer { head: self.head, heads: self.heads, storage: self.storage, keys, values }
     }
 }
 
-/// Where value `i` of a key lies.
+/// Where value `i` of a key lies in its piece.
 fn key_index(storage: Storage, d: usize, position: usize, i: usize) -> usize {
     let (panel, lane) = (position / TILE * TILE * d, position % TILE);
     match storage {
@@ -139,7 +146,7 @@ fn key_index(storage: Storage, d: usize, position: usize, i: usize) -> usize {
     }
 }
 
-/// Where value `i` of a value lies.
+/// Where value `i` of a value lies in its piece.
 fn value_index(storage: Storage, d: usize, position: usize, i: usize) -> usize {
     match storage {
         Storage::F32 => position * d + i,
@@ -147,56 +154,56 @@ fn value_index(storage: Storage, d: usize, position: usize, i: usize) -> usize {
     }
 }
 
-/// Where the scale of value `i` of a key or value lies.
+/// Where the scale of value `i` of a key or value lies in its piece.
 fn scale_index(d: usize, position: usize, i: usize) -> usize {
     (position / TILE * (d / BLOCK) + i / BLOCK) * TILE + position % TILE
 }
 
 impl Buffer {
-    fn grow(&mut self, len: usize) {
-        fn grow<T: Copy>(buffer: &mut Vec<T>, len: usize, zero: T) {
-            buffer.reserve_exact(len - buffer.len());
-            buffer.resize(len, zero);
-        }
-        match self {
-            Buffer::F32(b) => grow(b, len, 0.0),
-            Buffer::Whole(b) => {
-                grow(&mut b.quants, len, 0);
-                grow(&mut b.scales, len / BLOCK, 0.0);
-            }
+    /// Room for `len` values, which are zero.
+    fn new(memory: &mut Memory, storage: Storage, len: usize) -> Buffer {
+        match storage {
+            Storage::F32 => Buffer::F32(memory.take(len * size_of::<f32>())),
+            Storage::Whole => Buffer::Whole(Whole {
+                quants: memory.take(len * size_of::<i16>()),
+                scales: memory.take(len / BLOCK * size_of::<f32>()),
+            }),
         }
     }
 
     fn get(&self, index: usize, d: usize, position: usize, i: usize) -> f32 {
         match self {
-            Buffer::F32(b) => b[index],
-            Buffer::Whole(b) => f32::from(b.quants[index]) * b.scales[scale_index(d, position, i)],
+            Buffer::F32(_) => self.floats()[index],
+            Buffer::Whole(_) => {
+                let whole = self.whole(0, PIECE, d);
+                f32::from(whole.quants[index]) * whole.scales[scale_index(d, position, i)]
+            }
         }
     }
 
     fn floats(&self) -> &[f32] {
         match self {
-            Buffer::F32(b) => b,
+            Buffer::F32(part) => bytemuck::cast_slice(part),
             Buffer::Whole(_) => panic!("the cache holds whole numbers"),
         }
     }
 
-    fn whole(&self, panel: usize, panels: usize, d: usize) -> Whole<&[i16], &[f32]> {
+    fn whole(&self, start: usize, positions: usize, d: usize) -> Whole<&[i16], &[f32]> {
         match self {
             Buffer::F32(_) => panic!("the cache holds floats"),
             Buffer::Whole(b) => Whole {
-                quants: &b.quants[panel * TILE * d..][..panels * TILE * d],
-                scales: &b.scales[panel * TILE * d / BLOCK..][..panels * TILE * d / BLOCK],
+                quants: &bytemuck::cast_slice(&b.quants)[start * d..][..positions * d],
+                scales: &bytemuck::cast_slice(&b.scales)[start * d / BLOCK..][..positions * d / BLOCK],
             },
         }
     }
 
     fn shared(&mut self) -> Shared<'_> {
         match self {
-            Buffer::F32(b) => Shared::F32(Disjoint::new(b)),
+            Buffer::F32(part) => Shared::F32(Disjoint::new(bytemuck::cast_slice_mut(part))),
             Buffer::Whole(b) => Shared::Whole(Whole {
-                quants: Disjoint::new(&mut b.quants),
-                scales: Disjoint::new(&mut b.scales),
+                quants: Disjoint::new(bytemuck::cast_slice_mut(&mut b.quants)),
+                scales: Disjoint::new(bytemuck::cast_slice_mut(&mut b.scales)),
             }),
         }
     }
@@ -205,7 +212,9 @@ impl Buffer {
 /// Writes parts of keys and values from several threads.
 pub(crate) struct Writer<'a> {
     head: usize,
+    heads: usize,
     storage: Storage,
+    /// Of each piece one for each KV head.
     keys: Vec<Shared<'a>>,
     values: Vec<Shared<'a>>,
 }
@@ -229,10 +238,11 @@ impl Writer<'_> {
         from: usize,
         part: &[f32; BLOCK],
     ) {
-        let start = key_index(self.storage, self.head, position, from);
-        let scale = scale_index(self.head, position, from);
+        let (piece, at) = (position / PIECE, position % PIECE);
+        let start = key_index(self.storage, self.head, at, from);
+        let scale = scale_index(self.head, at, from);
         // SAFETY: the caller has these elements for itself, and they belong to this position alone.
-        unsafe { self.keys[head].put(level, start, TILE, scale, part) }
+        unsafe { self.keys[piece * self.heads + head].put(level, start, TILE, scale, part) }
     }
 
     /// Writes 32 of a value, from its value `from`, a multiple of 32.
@@ -248,10 +258,11 @@ impl Writer<'_> {
         from: usize,
         part: &[f32; BLOCK],
     ) {
-        let start = value_index(self.storage, self.head, position, from);
-        let scale = scale_index(self.head, position, from);
+        let (piece, at) = (position / PIECE, position % PIECE);
+        let start = value_index(self.storage, self.head, at, from);
+        let scale = scale_index(self.head, at, from);
         // SAFETY: the caller has these elements for itself, and they belong to this position alone.
-        unsafe { self.values[head].put(level, start, 1, scale, part) }
+        unsafe { self.values[piece * self.heads + head].put(level, start, 1, scale, part) }
     }
 }
 
@@ -315,9 +326,9 @@ mod tests {
     fn what_is_written_reads_back_and_stays_when_the_cache_grows() {
         for (storage, off) in [(Storage::F32, 0.0), (Storage::Whole, 0.51 / LARGEST)] {
             for level in Level::available() {
-                let mut cache = Cache::new(storage, 2, 64);
-                cache.reserve(1);
-                let written = [0, 1, 15, 16, 17, 255];
+                let (mut cache, mut memory) = (Cache::new(storage, 2, 64), Memory::default());
+                cache.reserve(&mut memory, PIECE + 1);
+                let written = [0, 1, 15, 16, 17, 255, 256, 300];
                 for position in written {
                     for from in [0, BLOCK] {
                         let part = paint(BLOCK, position + from);
@@ -330,8 +341,8 @@ mod tests {
                         }
                     }
                 }
-                cache.reserve(300);
-                for position in 0..300 {
+                cache.reserve(&mut memory, 2 * PIECE + 10);
+                for position in 0..2 * PIECE + 10 {
                     for i in 0..64 {
                         let from = i / BLOCK * BLOCK;
                         let kept = written.contains(&position);

@@ -1,4 +1,4 @@
-//! Memory for packed weights, in huge pages where the system has them.
+//! Memory for packed weights and caches, in huge pages where the system has them.
 //!
 //! Every pass reads all weights once. In pages of 4 KiB that is a page walk for every other tile, and in a virtual machine each
 //! walk is one of two dimensions: a single row, which waits for memory alone, takes a fifth longer. Parts are cut from slabs, because
@@ -40,6 +40,10 @@ unsafe impl Send for Part {}
 #[expect(unsafe_code, reason = "a part is a boxed slice whose memory is a mapping's")]
 // SAFETY: as above; a shared part is only read.
 unsafe impl Sync for Part {}
+
+#[expect(unsafe_code, reason = "a slab is a vector whose memory is a mapping's")]
+// SAFETY: what no part was cut from yet is the slab's alone.
+unsafe impl Send for Slab {}
 
 impl Memory {
     /// A part of `len` bytes that begins on a cache line.

@@ -45,8 +45,8 @@ impl Scratch {
     /// Scores (queries, positions) of a run; the keys of the next one are asked for.
     pub(super) fn scores(&self, level: Level, count: usize, cache: &Cache, run: &Run, scores: &mut [f32]) {
         let (parts, panels) = (cache.head() / BLOCK, run.seen.div_ceil(TILE));
-        let keys = cache.whole_keys(run.kv, run.start / TILE, panels);
-        let next = bytes(cache.whole_keys(run.kv, run.next / TILE, run.ahead / TILE));
+        let keys = cache.whole_keys(run.kv, run.start, panels);
+        let next = bytes(cache.whole_keys(run.kv, run.next, run.ahead / TILE));
         for part in 0..parts {
             let data = &keys.quants[part * BLOCK * TILE..];
             let ahead = share(next, part, parts);
@@ -74,8 +74,8 @@ impl Scratch {
     ) {
         let (d, parts) = (cache.head(), cache.head() / BLOCK);
         let panels = run.seen.div_ceil(TILE);
-        let values = cache.whole_values(run.kv, run.start / TILE, panels);
-        let next = bytes(cache.whole_values(run.kv, run.next / TILE, run.ahead / TILE));
+        let values = cache.whole_values(run.kv, run.start, panels);
+        let next = bytes(cache.whole_values(run.kv, run.next, run.ahead / TILE));
         for part in 0..parts {
             let mut scales = [0.0; RUN];
             for (panel, scales) in scales.chunks_exact_mut(TILE).take(panels).enumerate() {

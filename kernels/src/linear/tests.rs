@@ -148,7 +148,7 @@ fn queries_keys_and_values_go_to_their_places() {
             for machine in machines() {
                 let what = format!("{activations:?} {}, {count} rows at {at}", machine.level);
                 let mut cache = Cache::new(Storage::F32, kv_heads, head);
-                cache.reserve(at + count);
+                cache.reserve(&mut Memory::default(), at + count);
                 let queries = bounded(&vec![0.0; count * query], |queries| {
                     let out = Projected { queries, cache: &mut cache, at };
                     queries_keys_values(&machine, &weights, &x, count, &rope, out);
