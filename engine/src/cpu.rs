@@ -8,7 +8,9 @@ use cinnabar_kernels::head::best;
 use cinnabar_kernels::linear::{self, MAX_ROWS, Projected};
 use cinnabar_kernels::rms_norm::rms_norm;
 use cinnabar_kernels::rope::Rope;
-use cinnabar_kernels::{Activations, Cache, Level, Machine, Matrix, Memory, Pool, Rows, Storage, pool};
+use cinnabar_kernels::{
+    Activations, Cache, Format, Level, Machine, Matrix, Memory, Pool, Rows, Storage, pool,
+};
 
 use crate::config::Config;
 use crate::error::EngineError;
@@ -232,7 +234,11 @@ impl Weights {
             Ok(bytes.chunks_exact(inputs / Q8_0_WEIGHTS * Q8_0_BYTES).collect())
         };
         let mut memory = Memory::default();
-        let mut matrix = |rows: &[&[u8]], inputs| Matrix::pack(pool, &mut memory, activations, inputs, rows);
+        let format = match activations {
+            Activations::F32 => Format::Exact,
+            Activations::Int8 => Format::Seven,
+        };
+        let mut matrix = |rows: &[&[u8]], inputs| Matrix::pack(pool, &mut memory, format, inputs, rows);
         let mut layers = Vec::with_capacity(config.layers);
         for i in 0..config.layers {
             let name = |part: &str| format!("blk.{i}.{part}.weight");

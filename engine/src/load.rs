@@ -72,7 +72,7 @@ pub struct LoadOptions {
     /// Instruction level of the CPU engine, for comparisons; `None` is the best that the processor has.
     pub level: Option<String>,
     /// The CPU engine computes in f32 with the weights as they are, which is slower; otherwise it rounds rows to bytes and
-    /// weights to six bits.
+    /// weights to seven bits.
     pub exact: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The product's model on a processor: rows rounded to bytes and weights to six bits, against the exact one.
+//! The product's model on a processor: rows rounded to bytes and weights to seven bits, against the exact one.
 
 use cinnabar_engine::config::Config;
 use cinnabar_engine::cpu::{CpuModel, CpuOptions};

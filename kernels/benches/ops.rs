@@ -13,7 +13,7 @@ use cinnabar_kernels::linear::{self, Projected};
 use cinnabar_kernels::rms_norm::rms_norm;
 use cinnabar_kernels::rope::Rope;
 use cinnabar_kernels::{
-    Activations, Cache, Level, Machine, Matrix, Memory, Pool, Rows, Storage, ceiling, pool,
+    Activations, Cache, Format, Level, Machine, Matrix, Memory, Pool, Rows, Storage, ceiling, pool,
 };
 
 const HIDDEN: usize = 576;
@@ -36,16 +36,17 @@ fn main() {
         let floats = ceiling::floats(&machine) / 1e9;
         let bytes = ceiling::bytes(&machine) / 1e9;
         println!("{level}, {threads} threads: ceilings {floats:.0} GFLOP/s (f32), {bytes:.0} GOP/s (bytes)");
-        for (activations, ceiling) in [(Activations::F32, floats), (Activations::Int8, bytes)] {
+        for (format, ceiling) in [(Format::Exact, floats), (Format::Six, bytes), (Format::Seven, bytes)] {
             if level != Level::REFERENCE {
-                table(&machine, activations, ceiling);
+                table(&machine, format, ceiling);
             }
         }
     }
 }
 
-fn table(machine: &Machine, activations: Activations, ceiling: f64) {
-    let weights = |outputs, inputs| matrix(machine, activations, outputs, inputs);
+fn table(machine: &Machine, format: Format, ceiling: f64) {
+    let activations = format.activations();
+    let weights = |outputs, inputs| matrix(machine, format, outputs, inputs);
     let qkv = weights((HEADS + 2 * KV_HEADS) * HEAD, HIDDEN);
     let output = weights(HIDDEN, HEADS * HEAD);
     let gate_up = weights(2 * FFN, HIDDEN);
@@ -53,7 +54,7 @@ fn table(machine: &Machine, activations: Activations, ceiling: f64) {
     let vocabulary = weights(VOCABULARY, HIDDEN);
     let rope = Rope::new(2048, HEAD, 1e5);
     let storage = if activations == Activations::F32 { Storage::F32 } else { Storage::Whole };
-    println!("  {activations:?}: microseconds, and share of the ceiling");
+    println!("  {format:?}: microseconds, and share of the ceiling");
     println!(
         "  {:>5} {:>14} {:>14} {:>14} {:>14} {:>16} {:>18} {:>8}",
         "rows", "qkv", "output", "gate, up", "down", "head", "attention of 512", "norm"
@@ -89,11 +90,11 @@ fn table(machine: &Machine, activations: Activations, ceiling: f64) {
     }
 }
 
-fn matrix(machine: &Machine, activations: Activations, outputs: usize, inputs: usize) -> Matrix {
+fn matrix(machine: &Machine, format: Format, outputs: usize, inputs: usize) -> Matrix {
     let row: Vec<u8> = (0..inputs / 32 * 34)
         .map(|i| if i % 34 < 2 { [0, 0x20][i % 34] } else { (i * 37 % 251) as u8 })
         .collect();
-    Matrix::pack(&machine.pool, &mut Memory::default(), activations, inputs, &vec![row.as_slice(); outputs])
+    Matrix::pack(&machine.pool, &mut Memory::default(), format, inputs, &vec![row.as_slice(); outputs])
 }
 
 /// The lowest time of a run, of as many as fit into a tenth of a second and ten at least.

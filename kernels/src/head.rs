@@ -143,8 +143,8 @@ vectorised! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matrix::Format;
     use crate::matrix::tests::matrix;
-    use crate::rows::Activations;
     use crate::testing::{machines, paint, reference, rows};
 
     /// What the head finds, from all logits in f64.
@@ -158,11 +158,11 @@ mod tests {
 
     #[test]
     fn every_level_finds_the_largest_logit() {
-        for activations in [Activations::F32, Activations::Int8] {
+        for format in Format::ALL {
             for tokens in [1, 31, 32, 33, 255, 256, 257, 1000] {
-                let vocabulary = matrix(activations, tokens, 64, 3);
+                let vocabulary = matrix(format, tokens, 64, 3);
                 for count in [1, 3, 32] {
-                    let x = rows(activations, 64, &paint(count * 64, tokens));
+                    let x = rows(format.activations(), 64, &paint(count * 64, tokens));
                     let mut logits = vec![0.0; count * tokens];
                     linear::store(&reference(), &vocabulary, &x, &mut logits);
                     let first = expected(&logits[..tokens], None).token;
@@ -176,7 +176,7 @@ mod tests {
                             assert_eq!(found.len(), count);
                             for (found, logits) in found.iter().zip(logits.chunks_exact(tokens)) {
                                 let want = expected(logits, banned);
-                                let what = format!("{activations:?} {} {tokens} {banned:?}", machine.level);
+                                let what = format!("{format:?} {} {tokens} {banned:?}", machine.level);
                                 // Equal up to the order of additions: another token only if its logit is as large.
                                 let chosen = logits[found.token as usize];
                                 assert!(

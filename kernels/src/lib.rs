@@ -45,7 +45,7 @@ mod testing;
 
 pub use cache::{Cache, Storage};
 pub use level::Level;
-pub use matrix::Matrix;
+pub use matrix::{Format, Matrix};
 pub use memory::Memory;
 pub use pool::Pool;
 pub use rows::{Activations, Rows};

@@ -11,7 +11,7 @@ use crate::disjoint::Disjoint;
 use crate::dot;
 use crate::level::{Level, vectorised};
 use crate::math;
-use crate::matrix::{BLOCK, Matrix, TILE, Tile};
+use crate::matrix::{BLOCK, Format, Matrix, TILE, Tile};
 use crate::rope::Rope;
 use crate::rows::{Bytes, Rows, View};
 use crate::sixes;
@@ -212,14 +212,14 @@ fn check(weights: &Matrix, x: &Rows) {
 /// The products of the first `rows` rows with 16 outputs.
 fn product(level: Level, weights: &Matrix, tile: usize, x: &Rows, rows: usize, out: Strided<&mut [f32]>) {
     let ahead = if tile + 1 < weights.tiles() { weights.tile(tile + 1).bytes } else { &[] };
-    let tile = weights.tile(tile);
+    let (tile, seven) = (weights.tile(tile), weights.format() == Format::Seven);
     match x.view() {
         View::F32(values) => {
             PANEL.with_borrow_mut(|panel| floats(level, tile, &mut panel.0, (values, x.width()), rows, out));
         }
         View::Int8(bytes) => {
             QUADS.with_borrow_mut(|quads| {
-                whole_numbers(level, (tile, ahead), &mut quads.0, (bytes, x.width()), rows, out)
+                whole_numbers(level, (tile, ahead, seven), &mut quads.0, (bytes, x.width()), rows, out)
             });
         }
     }
@@ -247,7 +247,7 @@ fn floats(
 
 fn whole_numbers(
     level: Level,
-    (tile, ahead): (Tile<'_>, &[u8]),
+    (tile, ahead, seven): (Tile<'_>, &[u8], bool),
     quads: &mut [u8],
     (x, width): (dot::Input<'_>, usize),
     rows: usize,
@@ -256,7 +256,13 @@ fn whole_numbers(
     let blocks = width / BLOCK;
     for first in (0..blocks).step_by(QUAD_BLOCKS) {
         let count = QUAD_BLOCKS.min(blocks - first);
-        sixes::unpack(level, &tile.quants[first * sixes::BLOCK_BYTES..][..count * sixes::BLOCK_BYTES], quads);
+        let bytes = if seven {
+            &tile.quants[first * BLOCK * TILE..][..count * BLOCK * TILE]
+        } else {
+            let packed = &tile.quants[first * sixes::BLOCK_BYTES..][..count * sixes::BLOCK_BYTES];
+            sixes::unpack(level, packed, quads);
+            &quads[..]
+        };
         let x = Bytes {
             quants: &x.quants[first * BLOCK..],
             scales: &x.scales[first..],
@@ -264,7 +270,8 @@ fn whole_numbers(
         };
         let last = first + count == blocks;
         let weights = dot::Quads {
-            bytes: quads,
+            bytes,
+            seven,
             scales: &tile.scales[first * TILE..][..count * TILE],
             ahead: if last { ahead } else { &[] },
         };

@@ -6,7 +6,8 @@
 //! ahead as one run of memory. Outputs beyond the last are zero.
 //!
 //! Products with f32 rows keep the bytes as they are. Products with byte rows round them to six bits (`sixes.rs`): a quarter less
-//! to read, and on processors whose byte products saturate at 16 bits two sums fit where one did.
+//! to read, and on processors whose byte products saturate at 16 bits two sums fit where one did. Where six are too few, they
+//! are rounded to seven and stay bytes, so that one sum fits.
 
 use half::f16;
 
@@ -23,11 +24,38 @@ pub(crate) const BLOCK: usize = 32;
 /// Bytes of a Q8_0 block: the scale and a byte per weight.
 const BLOCK_BYTES: usize = 2 + BLOCK;
 
+/// How weights are kept, and with it the kind of rows that they are multiplied with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// As they are, for f32 rows.
+    Exact,
+    /// Rounded to six bits, for byte rows.
+    Six,
+    /// Rounded to seven bits, for byte rows.
+    Seven,
+}
+
+impl Format {
+    /// All formats.
+    pub const ALL: [Format; 3] = [Format::Exact, Format::Six, Format::Seven];
+
+    /// The kind of rows that weights are multiplied with.
+    pub fn activations(self) -> Activations {
+        match self {
+            Format::Exact => Activations::F32,
+            Format::Six | Format::Seven => Activations::Int8,
+        }
+    }
+}
+
+/// What stands for 0 in seven bits.
+pub(crate) const SEVENS_ZERO: i32 = 64;
+
 /// A packed weight matrix `W` (outputs, inputs).
 pub struct Matrix {
     outputs: usize,
     inputs: usize,
-    activations: Activations,
+    format: Format,
     /// Of each tile the weights, then the scales.
     tiles: Part,
 }
@@ -35,7 +63,7 @@ pub struct Matrix {
 /// Sixteen outputs of a matrix.
 #[derive(Clone, Copy)]
 pub(crate) struct Tile<'a> {
-    /// Signed bytes `[inputs/4][16][4]`, or the same packed by `sixes.rs`.
+    /// Bytes `[inputs/4][16][4]`, signed or of seven bits, or the same packed by `sixes.rs`.
     pub(crate) quants: &'a [u8],
     /// `[inputs/32][16]`
     pub(crate) scales: &'a [f16],
@@ -44,20 +72,14 @@ pub(crate) struct Tile<'a> {
 }
 
 impl Matrix {
-    /// Packs rows of Q8_0 blocks, one row an output in the order given, for products with rows of a kind. Panics when
+    /// Packs rows of Q8_0 blocks, one row an output in the order given. Panics when
     /// `inputs` is not a multiple of 32 or a row has another length than `inputs` asks for.
-    pub fn pack(
-        pool: &Pool,
-        memory: &mut Memory,
-        activations: Activations,
-        inputs: usize,
-        rows: &[&[u8]],
-    ) -> Matrix {
+    pub fn pack(pool: &Pool, memory: &mut Memory, format: Format, inputs: usize, rows: &[&[u8]]) -> Matrix {
         assert!(inputs.is_multiple_of(BLOCK), "{inputs} inputs are no whole number of blocks");
         let row_bytes = inputs / BLOCK * BLOCK_BYTES;
         assert!(rows.iter().all(|row| row.len() == row_bytes), "a row is not {row_bytes} bytes long");
         let count = rows.len().div_ceil(TILE);
-        let (quants, bytes) = (quant_bytes(activations, inputs), tile_bytes(activations, inputs));
+        let (quants, bytes) = (quant_bytes(format, inputs), tile_bytes(format, inputs));
         let mut tiles = memory.take(count * bytes);
         let to = Disjoint::new(&mut tiles);
         pool.run(count, &|tile| {
@@ -67,12 +89,13 @@ impl Matrix {
             let scales = &mut bytemuck::cast_slice_mut(scales)[..inputs / BLOCK * TILE];
             let from = tile * TILE;
             let rows = &rows[from..rows.len().min(from + TILE)];
-            match activations {
-                Activations::F32 => pack_bytes(rows, quants, scales),
-                Activations::Int8 => pack_sixes(rows, quants, scales),
+            match format {
+                Format::Exact => pack_bytes(rows, quants, scales),
+                Format::Six => pack_rounded(rows, 31.0, quants, scales, sixes::BLOCK_BYTES, sixes::pack),
+                Format::Seven => pack_rounded(rows, 63.0, quants, scales, BLOCK * TILE, pack_sevens),
             }
         });
-        Matrix { outputs: rows.len(), inputs, activations, tiles }
+        Matrix { outputs: rows.len(), inputs, format, tiles }
     }
 
     /// Rows of `W`.
@@ -87,7 +110,12 @@ impl Matrix {
 
     /// The kind of rows that it is multiplied with.
     pub fn activations(&self) -> Activations {
-        self.activations
+        self.format.activations()
+    }
+
+    /// How its weights are kept.
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Bytes held.
@@ -100,9 +128,11 @@ impl Matrix {
         assert_eq!(out.len(), self.inputs, "a row has as many weights as there are inputs");
         let (tile, lane) = (self.tile(output / TILE), output % TILE);
         for (input, out) in out.iter_mut().enumerate() {
-            let quant = match self.activations {
-                Activations::F32 => tile.quants[input / 4 * 64 + lane * 4 + input % 4] as i8,
-                Activations::Int8 => sixes::get(tile.quants, input, lane),
+            let at = input / 4 * 64 + lane * 4 + input % 4;
+            let quant = match self.format {
+                Format::Exact => tile.quants[at] as i8,
+                Format::Six => sixes::get(tile.quants, input, lane),
+                Format::Seven => (i32::from(tile.quants[at]) - SEVENS_ZERO) as i8,
             };
             *out = f32::from(quant) * tile.scales[input / BLOCK * TILE + lane].to_f32();
         }
@@ -113,24 +143,24 @@ impl Matrix {
     }
 
     pub(crate) fn tile(&self, index: usize) -> Tile<'_> {
-        let len = tile_bytes(self.activations, self.inputs);
+        let len = tile_bytes(self.format, self.inputs);
         let bytes = &self.tiles[index * len..][..len];
-        let (quants, scales) = bytes.split_at(quant_bytes(self.activations, self.inputs));
+        let (quants, scales) = bytes.split_at(quant_bytes(self.format, self.inputs));
         Tile { quants, scales: &bytemuck::cast_slice(scales)[..self.inputs / BLOCK * TILE], bytes }
     }
 }
 
 /// Bytes of a tile's weights.
-fn quant_bytes(activations: Activations, inputs: usize) -> usize {
-    match activations {
-        Activations::F32 => inputs * TILE,
-        Activations::Int8 => inputs / BLOCK * sixes::BLOCK_BYTES,
+fn quant_bytes(format: Format, inputs: usize) -> usize {
+    match format {
+        Format::Exact | Format::Seven => inputs * TILE,
+        Format::Six => inputs / BLOCK * sixes::BLOCK_BYTES,
     }
 }
 
 /// Bytes of a tile, whole cache lines.
-fn tile_bytes(activations: Activations, inputs: usize) -> usize {
-    (quant_bytes(activations, inputs) + inputs / BLOCK * TILE * size_of::<f16>()).next_multiple_of(64)
+fn tile_bytes(format: Format, inputs: usize) -> usize {
+    (quant_bytes(format, inputs) + inputs / BLOCK * TILE * size_of::<f16>()).next_multiple_of(64)
 }
 
 fn pack_bytes(rows: &[&[u8]], quants: &mut [u8], scales: &mut [f16]) {
@@ -145,8 +175,16 @@ fn pack_bytes(rows: &[&[u8]], quants: &mut [u8], scales: &mut [f16]) {
     }
 }
 
-fn pack_sixes(rows: &[&[u8]], quants: &mut [u8], scales: &mut [f16]) {
-    for (block, quants) in quants.chunks_exact_mut(sixes::BLOCK_BYTES).enumerate() {
+/// Packs weights rounded to at most `largest` steps, each block of a tile with `pack` into `bytes` bytes.
+fn pack_rounded(
+    rows: &[&[u8]],
+    largest: f32,
+    quants: &mut [u8],
+    scales: &mut [f16],
+    bytes: usize,
+    pack: fn(&[i8; BLOCK * TILE], &mut [u8]),
+) {
+    for (block, quants) in quants.chunks_exact_mut(bytes).enumerate() {
         let mut quads = [0i8; BLOCK * TILE];
         for (lane, row) in rows.iter().enumerate() {
             let bytes = &row[block * BLOCK_BYTES..][..BLOCK_BYTES];
@@ -155,13 +193,38 @@ fn pack_sixes(rows: &[&[u8]], quants: &mut [u8], scales: &mut [f16]) {
             for (to, &byte) in weights.iter_mut().zip(&bytes[2..]) {
                 *to = byte as i8;
             }
-            scales[block * TILE + lane] = f16::from_f32(scale.to_f32() * sixes::round(&mut weights));
+            scales[block * TILE + lane] = f16::from_f32(scale.to_f32() * round(&mut weights, largest));
             for (quad, four) in weights.chunks_exact(4).enumerate() {
                 quads[quad * 64 + lane * 4..][..4].copy_from_slice(four);
             }
         }
-        sixes::pack(&quads, quants);
+        pack(&quads, quants);
     }
+}
+
+fn pack_sevens(quads: &[i8; BLOCK * TILE], packed: &mut [u8]) {
+    for (to, &weight) in packed.iter_mut().zip(quads) {
+        *to = (i32::from(weight) + SEVENS_ZERO) as u8;
+    }
+}
+
+/// Rounds a block of 8-bit weights to `-largest..=largest` and returns the factor that its scale grows by.
+///
+/// The largest weight stays as it is. Steps of a smaller squared error, which cut it, were measured to be worse: the few large
+/// weights matter most.
+fn round(weights: &mut [i8; BLOCK], largest: f32) -> f32 {
+    let magnitude = weights.iter().map(|w| w.unsigned_abs()).max().map_or(0.0, f32::from);
+    if magnitude == 0.0 {
+        return 1.0;
+    }
+    let step = magnitude / largest;
+    for w in weights {
+        // Adding this rounds to whole numbers, ties to even, and leaves them in the lowest bits; the function of the
+        // standard library is a call for each weight, and loading a model rounds them all.
+        const WHOLE: f32 = 12_582_912.0;
+        *w = (f32::from(*w) / step + WHOLE).to_bits() as i8;
+    }
+    step
 }
 
 #[cfg(test)]
@@ -187,12 +250,12 @@ pub(crate) mod tests {
     }
 
     /// Packs painted rows.
-    pub(crate) fn matrix(activations: Activations, outputs: usize, inputs: usize, seed: usize) -> Matrix {
+    pub(crate) fn matrix(format: Format, outputs: usize, inputs: usize, seed: usize) -> Matrix {
         let rows = painted(outputs, inputs, seed);
         Matrix::pack(
             &Pool::new(1),
             &mut Memory::default(),
-            activations,
+            format,
             inputs,
             &rows.iter().map(Vec::as_slice).collect::<Vec<_>>(),
         )
@@ -216,19 +279,22 @@ pub(crate) mod tests {
     fn a_packed_row_reads_back() {
         for (outputs, inputs) in [(1, 32), (15, 64), (16, 32), (17, 96), (53, 160)] {
             let want = weights(&painted(outputs, inputs, 1));
-            for activations in [Activations::F32, Activations::Int8] {
-                let matrix = matrix(activations, outputs, inputs, 1);
+            for format in Format::ALL {
+                let matrix = matrix(format, outputs, inputs, 1);
                 assert_eq!((matrix.outputs(), matrix.inputs()), (outputs, inputs));
                 for (o, want) in want.iter().enumerate() {
                     let mut row = vec![f32::NAN; inputs];
                     matrix.row(o, &mut row);
                     for (block, (row, want)) in row.chunks(BLOCK).zip(want.chunks(BLOCK)).enumerate() {
                         let max = want.iter().fold(0.0f32, |m, x| m.max(x.abs()));
-                        // Half a step of six bits, and the rounding of its scale to f16.
-                        let off =
-                            if activations == Activations::F32 { 0.0 } else { max * (0.51 / 31.0 + 1e-3) };
+                        // Half a step, and the rounding of its scale to f16.
+                        let off = match format {
+                            Format::Exact => 0.0,
+                            Format::Six => max * (0.51 / 31.0 + 1e-3),
+                            Format::Seven => max * (0.51 / 63.0 + 1e-3),
+                        };
                         for (got, want) in row.iter().zip(want) {
-                            assert!((got - want).abs() <= off, "{activations:?} {o} {block}: {got} {want}");
+                            assert!((got - want).abs() <= off, "{format:?} {o} {block}: {got} {want}");
                         }
                     }
                 }
@@ -243,9 +309,27 @@ pub(crate) mod tests {
         Matrix::pack(
             &Pool::new(1),
             &mut Memory::default(),
-            Activations::F32,
+            Format::Exact,
             64,
             &rows.iter().map(Vec::as_slice).collect::<Vec<_>>(),
         );
+    }
+
+    #[test]
+    fn rounding_errs_by_half_a_step_at_most() {
+        for (seed, largest) in (0..200i32).flat_map(|seed| [(seed, 31), (seed, 63)]) {
+            let weights: [i8; BLOCK] =
+                std::array::from_fn(|i| ((seed * 71 + i as i32 * 59) % 255 - 127) as i8);
+            let mut rounded = weights;
+            let step = round(&mut rounded, largest as f32);
+            for (w, r) in weights.iter().zip(rounded) {
+                assert_eq!(r, (f32::from(*w) / step).round_ties_even() as i8);
+                assert!((-largest..=largest).contains(&r));
+                let off = (f32::from(*w) - f32::from(r) * step).abs();
+                assert!(off <= 0.5 * step + 1e-4, "{w} became {r} steps of {step}");
+            }
+        }
+        let mut zero = [0; BLOCK];
+        assert_eq!((round(&mut zero, 31.0), zero), (1.0, [0; BLOCK]));
     }
 }

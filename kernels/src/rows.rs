@@ -13,7 +13,7 @@ mod avx2;
 pub enum Activations {
     /// As they are: exact up to the order of additions.
     F32,
-    /// Rounded to bytes, each block of 32 with its own scale; weights are rounded to six bits.
+    /// Rounded to bytes, each block of 32 with its own scale; weights to six or seven bits.
     Int8,
 }
 

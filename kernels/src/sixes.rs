@@ -25,25 +25,6 @@ const GROUP: usize = 4 * 4 * TILE;
 /// Bytes of four packed quads.
 const GROUP_BYTES: usize = GROUP * 6 / 8;
 
-/// Rounds a block of 8-bit weights to -31..=31 and returns the factor that its scale grows by.
-///
-/// The largest weight stays as it is. Steps of a smaller squared error, which cut it, were measured to be worse: the few large
-/// weights matter most.
-pub(crate) fn round(weights: &mut [i8; BLOCK]) -> f32 {
-    let largest = weights.iter().map(|w| w.unsigned_abs()).max().map_or(0.0, f32::from);
-    if largest == 0.0 {
-        return 1.0;
-    }
-    let step = largest / 31.0;
-    for w in weights {
-        // Adding this rounds to whole numbers, ties to even, and leaves them in the lowest bits; the function of the
-        // standard library is a call for each weight, and loading a model rounds them all.
-        const WHOLE: f32 = 12_582_912.0;
-        *w = (f32::from(*w) / step + WHOLE).to_bits() as i8;
-    }
-    step
-}
-
 /// Packs the quads of a block, `[8][16][4]` weights of -32..=31.
 pub(crate) fn pack(quads: &[i8; BLOCK * TILE], packed: &mut [u8]) {
     for (quads, packed) in quads.chunks_exact(GROUP).zip(packed.chunks_exact_mut(GROUP_BYTES)) {
@@ -125,23 +106,5 @@ mod tests {
                 assert_eq!(get(&packed, input, lane), quads[input / 4 * 64 + lane * 4 + input % 4]);
             }
         }
-    }
-
-    #[test]
-    fn rounding_errs_by_half_a_step_at_most() {
-        for seed in 0..200i32 {
-            let weights: [i8; BLOCK] =
-                std::array::from_fn(|i| ((seed * 71 + i as i32 * 59) % 255 - 127) as i8);
-            let mut rounded = weights;
-            let step = round(&mut rounded);
-            for (w, r) in weights.iter().zip(rounded) {
-                assert_eq!(r, (f32::from(*w) / step).round_ties_even() as i8);
-                assert!((-31..=31).contains(&r));
-                let off = (f32::from(*w) - f32::from(r) * step).abs();
-                assert!(off <= 0.5 * step + 1e-4, "{w} became {r} steps of {step}");
-            }
-        }
-        let mut zero = [0; BLOCK];
-        assert_eq!((round(&mut zero), zero), (1.0, [0; BLOCK]));
     }
 }

@@ -1,7 +1,8 @@
 //! Byte products with AVX2 alone.
 //!
 //! `vpmaddubsw` adds two products of an unsigned and a signed byte in 16 bits and saturates. With weights of six bits
-//! two such sums fit, `4 · 63 · 127 = 32004`, so that one widening `vpmaddwd` serves eight inputs.
+//! two such sums fit, `4 · 63 · 127 = 32004`, so that one widening `vpmaddwd` serves eight inputs; with seven bits one
+//! does, `2 · 127 · 127 = 32258`.
 //!
 //! Sixteen registers hold the weights of one block and eight outputs, and all rows pass by them: a row's sum waits in the output,
 //! which is in the first cache, while the weights would be loaded again for every row the other way round.
@@ -38,7 +39,10 @@ pub(super) unsafe fn product(
             for block in 0..chunk.blocks {
                 chunk.ahead.fetch(block);
                 for half in 0..2 {
-                    eight_outputs(rows, chunk, block, half);
+                    match weights.seven {
+                        true => eight_outputs::<true>(rows, chunk, block, half),
+                        false => eight_outputs::<false>(rows, chunk, block, half),
+                    }
                 }
             }
         });
@@ -48,7 +52,7 @@ pub(super) unsafe fn product(
 /// Adds the products of one block with half of the outputs.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn eight_outputs(rows: usize, chunk: Chunk, block: usize, half: usize) {
+unsafe fn eight_outputs<const SEVEN: bool>(rows: usize, chunk: Chunk, block: usize, half: usize) {
     let first = block == 0 && !chunk.add;
     // SAFETY: `rows` rows and block `block` are inside.
     unsafe {
@@ -59,11 +63,11 @@ unsafe fn eight_outputs(rows: usize, chunk: Chunk, block: usize, half: usize) {
         let scales = _mm256_cvtph_ps(_mm_loadu_si128(scales.cast()));
         let mut row = 0;
         while row + TOGETHER <= rows {
-            rows_of::<TOGETHER>(chunk, row, block, half, &weights, scales, first);
+            rows_of::<TOGETHER, SEVEN>(chunk, row, block, half, &weights, scales, first);
             row += TOGETHER;
         }
         while row < rows {
-            rows_of::<1>(chunk, row, block, half, &weights, scales, first);
+            rows_of::<1, SEVEN>(chunk, row, block, half, &weights, scales, first);
             row += 1;
         }
     }
@@ -71,7 +75,7 @@ unsafe fn eight_outputs(rows: usize, chunk: Chunk, block: usize, half: usize) {
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn rows_of<const R: usize>(
+unsafe fn rows_of<const R: usize, const SEVEN: bool>(
     chunk: Chunk,
     row: usize,
     block: usize,
@@ -84,7 +88,8 @@ unsafe fn rows_of<const R: usize>(
     // SAFETY: rows `row..row + R` and block `block` are inside.
     unsafe {
         let at = |r: usize| (row + r) * (chunk.width / BLOCK) + block;
-        let mut dots: [__m256i; R] = std::array::from_fn(|r| _mm256_set1_epi32(*chunk.offsets.add(at(r))));
+        let mut dots: [__m256i; R] =
+            std::array::from_fn(|r| _mm256_set1_epi32(chunk.zeros * *chunk.offsets.add(at(r))));
         for quad in (0..BLOCK / 4).step_by(2) {
             for r in 0..R {
                 let quants = chunk.quants.add((row + r) * chunk.width + block * BLOCK).cast::<i32>();
@@ -92,8 +97,14 @@ unsafe fn rows_of<const R: usize>(
                     let a = _mm256_set1_epi32(quants.add(quad).read_unaligned());
                     _mm256_maddubs_epi16(weights[quad], a)
                 };
-                let eight = _mm256_madd_epi16(_mm256_add_epi16(product(quad), product(quad + 1)), ones);
-                dots[r] = _mm256_add_epi32(dots[r], eight);
+                let (first, second) = (product(quad), product(quad + 1));
+                if SEVEN {
+                    dots[r] = _mm256_add_epi32(dots[r], _mm256_madd_epi16(first, ones));
+                    dots[r] = _mm256_add_epi32(dots[r], _mm256_madd_epi16(second, ones));
+                } else {
+                    let eight = _mm256_madd_epi16(_mm256_add_epi16(first, second), ones);
+                    dots[r] = _mm256_add_epi32(dots[r], eight);
+                }
             }
         }
         for r in 0..R {

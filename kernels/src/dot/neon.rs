@@ -1,6 +1,6 @@
 //! Byte products with the dot product instructions of Armv8.2: `sdot` on vectors of four outputs.
 //!
-//! Weights of 0 to 63 are valid signed bytes, so the offsets of x86 serve here as well.
+//! Weights of 0 to 127 are valid signed bytes, so the offsets of x86 serve here as well.
 #![expect(unsafe_code, reason = "loads and stores through pointers whose bounds the caller has checked")]
 
 use std::arch::aarch64::*;
@@ -46,7 +46,7 @@ unsafe fn rows_of<const R: usize>(chunk: Chunk) {
             let at = |r: usize| r * (chunk.width / BLOCK) + block;
             let mut dots = [[vdupq_n_s32(0); 4]; R];
             for r in 0..R {
-                dots[r] = [vdupq_n_s32(*chunk.offsets.add(at(r))); 4];
+                dots[r] = [vdupq_n_s32(chunk.zeros * *chunk.offsets.add(at(r))); 4];
             }
             for quad in 0..BLOCK / 4 {
                 let from = chunk.weights.add((block * 8 + quad) * 64).cast::<i8>();
