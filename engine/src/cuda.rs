@@ -1,7 +1,7 @@
 //! The model on an NVIDIA GPU: everything resident, one captured graph per number of rows and kind of head.
 //!
 //! The host writes ids and position into mapped memory, launches a graph and watches a word that the last kernel
-//! writes: no copy, no synchronisation call. Weights are bf16, sums f32.
+//! writes: no copy, no synchronisation call. Weights and rows have 16 bits (11 of precision), sums are f32.
 
 mod errors;
 mod fill;
@@ -21,8 +21,7 @@ use cinnabar_kernels::cuda::state::{
     Best, Board, History, MAX_HEAD_ROWS, MAX_ROWS, Round, Span, State, Turn,
 };
 use cinnabar_kernels::cuda::step::{self, Stage, Step};
-use cinnabar_kernels::cuda::{Buffer, CudaError, Gpu, Graph, Mapped};
-use half::bf16;
+use cinnabar_kernels::cuda::{Buffer, CudaError, Gpu, Graph, Half, Mapped};
 
 use crate::config::Config;
 use crate::error::EngineError;
@@ -83,14 +82,14 @@ struct Arena {
     /// Per token: whether it ends a span, its line breaks.
     classes: Buffer<u8>,
     classes_known: bool,
-    /// Residual stream (rows, hidden) and its bf16 copy.
+    /// Residual stream (rows, hidden) and its 16-bit copy.
     x: Buffer<f32>,
-    x16: Buffer<bf16>,
+    x16: Buffer<Half>,
     /// (rows, heads * dim)
-    queries: Buffer<bf16>,
-    attended: Buffer<bf16>,
+    queries: Buffer<Half>,
+    attended: Buffer<Half>,
     /// (rows, ffn)
-    gated: Buffer<bf16>,
+    gated: Buffer<Half>,
     partial: Buffer<f32>,
     best: Buffer<Best>,
     /// (64, vocab), allocated when first asked for.
@@ -371,7 +370,7 @@ impl Model for CudaModel {
     }
 
     fn device(&self) -> String {
-        format!("cuda:{} ({}, bf16)", self.index, self.gpu.name())
+        format!("cuda:{} ({}, 16 bit)", self.index, self.gpu.name())
     }
 
     fn ceiling(&self) -> Option<Ceiling> {

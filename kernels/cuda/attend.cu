@@ -2,10 +2,10 @@
 //
 // | operand | shape, type                                   | layout                                             |
 // |---------|-----------------------------------------------|----------------------------------------------------|
-// | q       | (R, heads, D) bf16                            | rotated                                            |
-// | k_cache | (slots, layers, kv_heads, capacity, D) bf16   | units of 32 positions (common.cuh, key_index)      |
-// | v_cache | (slots, layers, kv_heads, capacity, D) bf16   | units of 32 positions (common.cuh, value_index)    |
-// | out     | (R, heads, D) bf16                            |                                                    |
+// | q       | (R, heads, D) 16-bit                          | rotated                                            |
+// | k_cache | (slots, layers, kv_heads, capacity, D) 16-bit | units of 32 positions (common.cuh, key_index)      |
+// | v_cache | (slots, layers, kv_heads, capacity, D) 16-bit | units of 32 positions (common.cuh, value_index)    |
+// | out     | (R, heads, D) 16-bit, INPUT_SCALE             |                                                    |
 //
 // Row r at position at + r sees keys 0 .. at + r (causal) or 0 .. at + rows - 1 (bidirectional).
 // Split: the heads / kv_heads queries of a KV head, times R rows, are one list, cut into tiles of 16. Units of 32 keys go
@@ -23,10 +23,10 @@ namespace cinnabar {
 // Mirrored by kernels/src/cuda/attend.rs.
 struct Attend {
   const State* state;
-  const __nv_bfloat16* q;
-  const __nv_bfloat16* k_cache;
-  const __nv_bfloat16* v_cache;
-  __nv_bfloat16* out;
+  const half16* q;
+  const half16* k_cache;
+  const half16* v_cache;
+  half16* out;
   float* partial;  // without clusters: (groups, kv_heads, PARTS, rows of a group, D + 2) f32
   uint32_t bucket; // R, padding included
   uint32_t heads, kv_heads, layers, layer, capacity;
@@ -77,7 +77,7 @@ __device__ __forceinline__ void merge(const Attend& p, At at, int kv_head, int i
     }
     mass += four_mass, sum.x += four.x, sum.y += four.y, sum.z += four.z, sum.w += four.w;
   }
-  const float scale = 1.0f / mass;
+  const float scale = INPUT_SCALE / mass;
   const int head = kv_head * group + index / p.bucket, row = index % p.bucket;
   uint2* to = reinterpret_cast<uint2*>(p.out + ((size_t)row * p.heads + head) * D + d);
   *to = make_uint2(pack(sum.x * scale, sum.y * scale), pack(sum.z * scale, sum.w * scale));

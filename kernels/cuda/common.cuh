@@ -1,12 +1,21 @@
 // What all kernels share: the step's state, tensor-core and ordering primitives.
 #pragma once
-#include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <stdint.h>
 
 namespace cinnabar {
 
 constexpr int MAX_ROWS = 512;  // rows of one pass, also in kernels/src/cuda/state.rs
 constexpr int PARTS = 16;       // parts that a row's keys are split into, whatever the number of rows
+
+// Weights, inputs of products, queries, keys and values have 16 bits: 11 of precision, values up to 65504. What is larger
+// becomes that, never infinite.
+using half16 = __half;
+
+// Rows of the residual stream, attended and gated rows are kept at this share of their value, so that the few features that
+// some models let grow to tens of thousands stay far below the limit: up to 2^20. A power of two: it costs no precision of
+// values above 0.001, and 2^-21 absolutely below. Also in kernels/src/cuda.rs.
+constexpr float INPUT_SCALE = 1.0f / 16;
 
 // What a forward pass depends on, in device memory: a captured graph serves every position, slot and attention.
 // Mirrored by kernels/src/cuda/state.rs.
@@ -76,11 +85,11 @@ __device__ __forceinline__ uint4 load_fresh(const void* p) {
   return v;
 }
 
-// c (16 x 8, f32) += a (16 x 16, bf16) * b (16 x 8, bf16).
+// c (16 x 8, f32) += a (16 x 16, 16-bit) * b (16 x 8, 16-bit).
 __device__ __forceinline__ void mma(float (&c)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0,
                                     uint32_t b1) {
   asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
@@ -106,13 +115,18 @@ __device__ __forceinline__ size_t value_index(uint32_t position, uint32_t d, uin
 }
 
 __device__ __forceinline__ uint32_t pack(float low, float high) {
-  __nv_bfloat162 v = __floats2bfloat162_rn(low, high);
-  return *reinterpret_cast<uint32_t*>(&v);
+  uint32_t v;
+  asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;" : "=r"(v) : "f"(high), "f"(low));
+  return v;
 }
 
-__device__ __forceinline__ float2 unpack(uint32_t v) {
-  return __bfloat1622float2(*reinterpret_cast<__nv_bfloat162*>(&v));
+__device__ __forceinline__ half16 narrow(float x) {
+  uint16_t v;
+  asm("cvt.rn.satfinite.f16.f32 %0, %1;" : "=h"(v) : "f"(x));
+  return __ushort_as_half(v);
 }
+
+__device__ __forceinline__ float2 unpack(uint32_t v) { return __half22float2(*reinterpret_cast<__half2*>(&v)); }
 
 __device__ __forceinline__ float sum_of_squares(const uint4& v) {
   float2 a = unpack(v.x), b = unpack(v.y), c = unpack(v.z), d = unpack(v.w);

@@ -2,9 +2,9 @@
 //
 // | operand | shape, type                 | layout                                                                  |
 // |---------|-----------------------------|-------------------------------------------------------------------------|
-// | x       | (R, K) bf16                 | rows head_from .. head_from + head_rows of the pass are used            |
+// | x       | (R, K) 16-bit, INPUT_SCALE  | rows head_from .. head_from + head_rows of the pass are used            |
 // | gain    | (K) f32                     | of the final norm; not folded, the weights are the embedding as well    |
-// | w       | (vocabulary, K) bf16        | tiles as in project.cu                                                  |
+// | w       | (vocabulary, K) 16-bit      | tiles as in project.cu                                                  |
 // | best    | (R', blocks) of Best        | of each block's share of the vocabulary: maximum, its id, sum of exp    |
 // | logits  | (R', vocabulary) f32         | only when asked for                                                     |
 //
@@ -19,13 +19,13 @@ namespace cinnabar {
 // Mirrored by kernels/src/cuda/head.rs.
 struct Head {
   const uint4* w;
-  const __nv_bfloat16* x;
+  const half16* x;
   const float* gain;
   const State* state;
   Best* best;
   float* logits;
   uint32_t k, vocab, bucket;  // bucket: rows of the pass, padding included
-  float eps;
+  float eps;  // for rows as they are kept
 };
 
 // The larger logit wins, the smaller id among equals.

@@ -1,14 +1,14 @@
 // Projections of a decoder layer for few rows: rows (R, K) times weights (N, K), with everything around them fused.
 //
 //   qkv      rms_norm(x) Wqkv (+ bias), rotary embedding, write to q and into the KV cache
-//   add      x += a W, in f32, and its bf16 copy                       (attention output, down projection)
+//   add      x += a W, in f32, and its 16-bit copy                     (attention output, down projection)
 //   swiglu   silu(rms_norm(x) Wgate) * (rms_norm(x) Wup)
 //
 // | operand | shape, type                    | layout                                                              |
 // |---------|--------------------------------|---------------------------------------------------------------------|
-// | w       | (N, K) bf16, gain of the norm  | tiles of 16 rows x 32 columns, 1 KiB each, in the order of common.cuh, |
-// |         | folded in                      | mma_chunk: 16 bytes a lane, twice; see kernels/src/cuda/pack.rs     |
-// | x       | (R, K) bf16                    | row-major                                                           |
+// | w       | (N, K) 16-bit, gain of the     | tiles of 16 rows x 32 columns, 1 KiB each, in the order of common.cuh, |
+// |         | norm folded in                 | mma_chunk: 16 bytes a lane, twice; see kernels/src/cuda/pack.rs     |
+// | x       | (R, K) 16-bit, INPUT_SCALE     | row-major                                                           |
 // | sums    | f32 in registers               | lane (g, q): rows g, g+8 of the weight tile; activation rows 2q+0,1 |
 //
 // Split: a block has MT weight tiles and NT*8 rows; its warps split K into runs of `run` chunks, each summed in rising
@@ -32,21 +32,21 @@ __host__ __device__ constexpr int stages(int tiles) { return tiles == 2 ? 3 : 4;
 // Mirrored by kernels/src/cuda/project.rs.
 struct Project {
   const uint4* w;
-  const __nv_bfloat16* x;
+  const half16* x;
   uint32_t k;      // multiple of 32
   uint32_t tiles;  // N / 16
   uint32_t run;    // chunks summed in one go
-  float eps, over_k;   // of the norm; 1 / k
+  float eps, over_k;   // of the norm, for rows as they are kept; 1 / k
   uint32_t layer;
   const State* state;
   // ADD: out_f32 (R, N) is added to, out (R, N) is its copy. SWIGLU: out (R, N / 2). QKV: out is q (R, heads * dim).
   float* out_f32;
-  __nv_bfloat16* out;
+  half16* out;
   // QKV
   const float* bias;       // N in tile order, or null
   const float2* rope;      // (positions, dim / 2): cosine, sine
-  __nv_bfloat16* k_cache;  // (slots, layers, kv_heads, capacity, dim), see key_index
-  __nv_bfloat16* v_cache;  // the same, see value_index
+  half16* k_cache;  // (slots, layers, kv_heads, capacity, dim), see key_index
+  half16* v_cache;  // the same, see value_index
   uint32_t heads, kv_heads, dim, layers, capacity;  // dim: a power of two
 };
 
@@ -86,20 +86,21 @@ __device__ __forceinline__ void finish(const Project& p, int tile, int g, int ro
   // v: (feature g, rows row and row + 1), then (feature g + 8, the same rows).
   if constexpr (EPI == ADD) {
     const int n = p.tiles * 16, f = tile * 16 + g;
-    const float low[2] = {v.x + beside.old_low.x, v.y + beside.old_low.y};
-    const float high[2] = {v.z + beside.old_high.x, v.w + beside.old_high.y};
+    constexpr float back = 1 / INPUT_SCALE;
+    const float low[2] = {__fmaf_rn(v.x, back, beside.old_low.x), __fmaf_rn(v.y, back, beside.old_low.y)};
+    const float high[2] = {__fmaf_rn(v.z, back, beside.old_high.x), __fmaf_rn(v.w, back, beside.old_high.y)};
 #pragma unroll
     for (int j = 0; j < 2; j++) {
       const size_t i = (size_t)(row + j) * n + f;
       p.out_f32[i] = low[j];
       p.out_f32[i + 8] = high[j];
-      p.out[i] = __float2bfloat16(low[j]);
-      p.out[i + 8] = __float2bfloat16(high[j]);
+      p.out[i] = narrow(low[j] * INPUT_SCALE);
+      p.out[i + 8] = narrow(high[j] * INPUT_SCALE);
     }
   } else if constexpr (EPI == SWIGLU) {
     const int n = p.tiles * 8, f = tile * 8 + g;
-    p.out[(size_t)row * n + f] = __float2bfloat16(silu(v.x) * v.z);
-    p.out[(size_t)(row + 1) * n + f] = __float2bfloat16(silu(v.y) * v.w);
+    p.out[(size_t)row * n + f] = narrow(silu(v.x) * v.z * INPUT_SCALE);
+    p.out[(size_t)(row + 1) * n + f] = narrow(silu(v.y) * v.w * INPUT_SCALE);
   } else {
     const int per_head = p.dim / 16, head = tile >> (__ffs(per_head) - 1), in_head = tile & (per_head - 1);
     if (p.bias) {
@@ -119,20 +120,20 @@ __device__ __forceinline__ void finish(const Project& p, int tile, int g, int ro
         const float a = __fmaf_rn(low[j], turn.x, -__fmul_rn(high[j], turn.y));
         const float b = __fmaf_rn(high[j], turn.x, __fmul_rn(low[j], turn.y));
         if (head < p.heads) {
-          __nv_bfloat16* to = p.out + ((size_t)r * p.heads + head) * p.dim + i;
-          to[0] = __float2bfloat16(a);
-          to[p.dim / 2] = __float2bfloat16(b);
+          half16* to = p.out + ((size_t)r * p.heads + head) * p.dim + i;
+          to[0] = narrow(a);
+          to[p.dim / 2] = narrow(b);
         } else if (used) {
           const size_t h = ((size_t)slot * p.layers + p.layer) * p.kv_heads + head - p.heads;
-          __nv_bfloat16* to = p.k_cache + h * p.capacity * p.dim;
-          to[key_index(position, i, p.dim)] = __float2bfloat16(a);
-          to[key_index(position, i + p.dim / 2, p.dim)] = __float2bfloat16(b);
+          half16* to = p.k_cache + h * p.capacity * p.dim;
+          to[key_index(position, i, p.dim)] = narrow(a);
+          to[key_index(position, i + p.dim / 2, p.dim)] = narrow(b);
         }
       } else if (used) {
         const size_t h = ((size_t)slot * p.layers + p.layer) * p.kv_heads + head - p.heads - p.kv_heads;
-        __nv_bfloat16* to = p.v_cache + h * p.capacity * p.dim;
-        to[value_index(position, in_head * 16 + g, p.dim)] = __float2bfloat16(low[j]);
-        to[value_index(position, in_head * 16 + g + 8, p.dim)] = __float2bfloat16(high[j]);
+        half16* to = p.v_cache + h * p.capacity * p.dim;
+        to[value_index(position, in_head * 16 + g, p.dim)] = narrow(low[j]);
+        to[value_index(position, in_head * 16 + g + 8, p.dim)] = narrow(high[j]);
       }
     }
   }

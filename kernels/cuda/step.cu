@@ -1,7 +1,7 @@
 // What stands between two passes: the state, the embedding, the picks, and the decisions of draft and verify.
 //
 //   feed    the state (State), of a span also the round (Round), from mapped host memory    1 block
-//   embed   x (R, K) f32 and its bf16 copy: rows of the embedding, tiles as in project.cu   R blocks
+//   embed   x (R, K) f32 and its 16-bit copy: rows of the embedding, tiles as in project.cu R blocks
 //   pick    bests of the head's blocks -> a pick a row, published to mapped host memory     1 block, a warp a row
 //   turn    the same, then the rows of the next pass: drafted tokens become those of a      1 block
 //           causal pass; after one, what was accepted is settled, and what comes next is
@@ -72,7 +72,7 @@ struct Embed {
   const State* state;
   const uint4* w;
   float* x;
-  __nv_bfloat16* x16;
+  half16* x16;
   uint32_t k, vocab;
 };
 
@@ -204,8 +204,9 @@ extern "C" __global__ void __launch_bounds__(128) embed(const __grid_constant__ 
     const uint4 first = from[i / 4 * 64 + i % 4], second = from[i / 4 * 64 + 32 + i % 4];
     const uint4 v = upper ? make_uint4(first.y, first.w, second.y, second.w)
                           : make_uint4(first.x, first.z, second.x, second.z);
-    reinterpret_cast<uint4*>(p.x16 + (size_t)row * p.k)[i] = v;
     const float2 a = unpack(v.x), b = unpack(v.y), c = unpack(v.z), d = unpack(v.w);
+    const auto kept = [](float2 x) { return pack(x.x * INPUT_SCALE, x.y * INPUT_SCALE); };
+    reinterpret_cast<uint4*>(p.x16 + (size_t)row * p.k)[i] = make_uint4(kept(a), kept(b), kept(c), kept(d));
     float4* to = reinterpret_cast<float4*>(p.x + (size_t)row * p.k) + i * 2;
     to[0] = make_float4(a.x, a.y, b.x, b.y);
     to[1] = make_float4(c.x, c.y, d.x, d.y);
@@ -292,10 +293,10 @@ extern "C" __global__ void __launch_bounds__(1024) turn(const __grid_constant__ 
 }
 
 // Random weights of mean 0 for benches: a hash of the index, uniform in [-spread, spread].
-extern "C" __global__ void __launch_bounds__(256) noise(__nv_bfloat16* out, uint64_t n, float spread, uint32_t seed) {
+extern "C" __global__ void __launch_bounds__(256) noise(half16* out, uint64_t n, float spread, uint32_t seed) {
   for (uint64_t i = blockIdx.x * (uint64_t)blockDim.x + threadIdx.x; i < n; i += (uint64_t)gridDim.x * blockDim.x) {
     uint32_t x = (uint32_t)i * 0x9e3779b9u + seed;
     x ^= x >> 16, x *= 0x7feb352du, x ^= x >> 15, x *= 0x846ca68bu, x ^= x >> 16;
-    out[i] = __float2bfloat16((x * (2.0f / 4294967296.0f) - 1.0f) * spread);
+    out[i] = narrow((x * (2.0f / 4294967296.0f) - 1.0f) * spread);
   }
 }

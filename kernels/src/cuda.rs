@@ -23,3 +23,15 @@ mod driver;
 
 pub use driver::{CudaError, Gpu, Graph};
 pub use memory::{Buffer, Mapped};
+
+/// The 16-bit type of weights, inputs of products, queries, keys and values: see `cuda/common.cuh`.
+pub type Half = half::f16;
+
+/// Share of their value at which rows of the residual stream, attended and gated rows are kept in 16 bits, as in
+/// `cuda/common.cuh`.
+pub const INPUT_SCALE: f32 = 1.0 / 16.0;
+
+/// The epsilon of a norm over rows that are kept at that share: their mean square is its square as large.
+fn kept_eps(eps: f32) -> f32 {
+    eps * INPUT_SCALE * INPUT_SCALE
+}

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use cinnabar_kernels::cuda::pack::{gate_up_row, pack, rotary_row};
 use cinnabar_kernels::cuda::resident::Weights as Packed;
-use cinnabar_kernels::cuda::{Buffer, CudaError, Gpu};
-use half::{bf16, f16};
+use cinnabar_kernels::cuda::{Buffer, CudaError, Gpu, Half};
+use half::f16;
 
 use super::{CudaOptions, unusable};
 use crate::config::Config;
@@ -35,10 +35,10 @@ pub(super) struct Layer {
 
 /// Packed matrices of a layer, on the host.
 struct HostLayer {
-    qkv: Vec<bf16>,
-    output: Vec<bf16>,
-    gate_up: Vec<bf16>,
-    down: Vec<bf16>,
+    qkv: Vec<Half>,
+    output: Vec<Half>,
+    gate_up: Vec<Half>,
+    down: Vec<Half>,
 }
 
 impl Weights {
@@ -53,7 +53,7 @@ impl Weights {
             return Err(gguf.bad(what, "use --device cpu"));
         }
         let (hidden, ffn) = (config.hidden, config.ffn);
-        let upload = |packed: &[bf16], rows, cols| {
+        let upload = |packed: &[Half], rows, cols| {
             Packed::new(gpu, packed, rows, cols).map_err(|e| unusable(options, &e))
         };
         let mut layers = Vec::with_capacity(config.layers);

@@ -1,4 +1,4 @@
-//! What the GPU must reproduce of the training code, within what bf16 weights and activations explain.
+//! What the GPU must reproduce of the training code, within what 16-bit weights and activations explain.
 
 use cinnabar_engine::cuda::CudaModel;
 use cinnabar_engine::model::{Attention, Head, Model};

@@ -1,7 +1,6 @@
 //! Attention (`cuda/attend.cu`), and how its work is split.
 
-use half::bf16;
-
+use super::Half;
 use super::driver::{CudaError, Gpu, Shape, param};
 use super::memory::Buffer;
 use super::resident::Caches;
@@ -38,13 +37,13 @@ struct AttendArgs {
 /// Attention of one layer.
 pub struct Attend<'a> {
     /// (rows, heads * dim)
-    pub queries: &'a Buffer<bf16>,
+    pub queries: &'a Buffer<Half>,
     /// Keys and values.
     pub caches: &'a Caches,
     /// Which layer's.
     pub layer: usize,
     /// (rows, heads * dim)
-    pub out: &'a Buffer<bf16>,
+    pub out: &'a Buffer<Half>,
     /// Partial results where there are no clusters: [`Attend::partial_len`].
     pub partial: &'a Buffer<f32>,
 }

@@ -1,11 +1,10 @@
 //! The head: final norm, product with the vocabulary, bests of each block (`cuda/head.cu`).
 
-use half::bf16;
-
 use super::driver::{CudaError, Gpu, Shape, param};
 use super::memory::Buffer;
 use super::resident::Weights;
 use super::state::{Best, MAX_HEAD_ROWS, MAX_ROWS, State};
+use super::{Half, kept_eps};
 
 /// Chunks that a warp has in flight, and warps, as in `cuda/head.cu`.
 const RING: u32 = 8;
@@ -59,7 +58,7 @@ impl Head<'_> {
         gpu: &Gpu,
         rows: usize,
         count: usize,
-        x: &Buffer<bf16>,
+        x: &Buffer<Half>,
         state: &Buffer<State>,
     ) -> Result<(), CudaError> {
         assert!(matches!(count, 8 | 16 | 32 | 64) && rows <= MAX_ROWS, "rows of a head");
@@ -81,7 +80,7 @@ impl Head<'_> {
             k: self.w.cols as u32,
             vocab: self.w.rows as u32,
             bucket: rows as u32,
-            eps: self.eps,
+            eps: kept_eps(self.eps),
         };
         let shape = Shape {
             grid: [gpu.processors(), all / groups, 1],

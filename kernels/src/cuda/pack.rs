@@ -1,9 +1,9 @@
 //! Weights in the order in which the tensor cores take them (`cuda/common.cuh`, `mma_chunk`).
 //!
-//! A matrix (rows, cols) becomes tiles of 16 rows, each tile its chunks of 32 columns, each chunk 1 KiB of bf16: two
+//! A matrix (rows, cols) becomes tiles of 16 rows, each tile its chunks of 32 columns, each chunk 1 KiB of 16-bit values: two
 //! times 32 lanes with 16 bytes each. Rows past the end are zero.
 
-use half::bf16;
+use super::Half;
 
 /// Columns of a chunk.
 pub const CHUNK: usize = 32;
@@ -11,10 +11,10 @@ pub const CHUNK: usize = 32;
 pub const TILE: usize = 16;
 
 /// Packs the rows that `row` yields: `row(i, out)` writes row i of the packed order (cols) into `out`.
-pub fn pack(rows: usize, cols: usize, mut row: impl FnMut(usize, &mut [f32])) -> Vec<bf16> {
+pub fn pack(rows: usize, cols: usize, mut row: impl FnMut(usize, &mut [f32])) -> Vec<Half> {
     assert!(cols.is_multiple_of(CHUNK), "columns must be a multiple of {CHUNK}");
     let tiles = rows.div_ceil(TILE);
-    let mut packed = vec![bf16::ZERO; tiles * TILE * cols];
+    let mut packed = vec![Half::ZERO; tiles * TILE * cols];
     let mut values = vec![0.0; cols];
     for i in 0..rows {
         row(i, &mut values);
@@ -22,11 +22,16 @@ pub fn pack(rows: usize, cols: usize, mut row: impl FnMut(usize, &mut [f32])) ->
         for (chunk, values) in values.chunks_exact(CHUNK).enumerate() {
             let to = &mut tile[chunk * TILE * CHUNK..][..TILE * CHUNK];
             for (col, &value) in values.iter().enumerate() {
-                to[place(i % TILE, col)] = bf16::from_f32(value);
+                to[place(i % TILE, col)] = narrow(value);
             }
         }
     }
     packed
+}
+
+/// The nearest 16-bit value, the largest for what is larger.
+fn narrow(value: f32) -> Half {
+    Half::from_f32(value.clamp(Half::MIN.to_f32(), Half::MAX.to_f32()))
 }
 
 /// Where a chunk has an element. Lane g * 4 + q holds columns q * 8 to q * 8 + 7 of rows g and g + 8: pairs of columns, of

@@ -1,12 +1,11 @@
 //! Projections with what surrounds them (`cuda/project.cu`, `cuda/wide.cu`), and how their work is split.
 
-use half::bf16;
-
 use super::driver::{CudaError, Gpu, Shape, param};
 use super::memory::Buffer;
 use super::pack::{CHUNK, TILE};
 use super::resident::{Caches, Weights};
 use super::state::{MAX_ROWS, State, Turn};
+use super::{Half, kept_eps};
 
 /// Parameters of `cuda/project.cu`, mirrored.
 #[derive(Clone, Copy)]
@@ -47,14 +46,14 @@ pub enum Project<'a> {
         /// Which layer's.
         layer: usize,
         /// Queries (rows, heads * dim).
-        queries: &'a Buffer<bf16>,
+        queries: &'a Buffer<Half>,
         /// Epsilon of the norm.
         eps: f32,
     },
-    /// Added to the residual stream (rows, outputs), whose bf16 copy is renewed.
-    Add(&'a Buffer<f32>, &'a Buffer<bf16>),
+    /// Added to the residual stream (rows, outputs), whose 16-bit copy is renewed.
+    Add(&'a Buffer<f32>, &'a Buffer<Half>),
     /// Normalised rows through interleaved gate and up to gated rows (rows, outputs / 2).
-    Gate(&'a Buffer<bf16>, f32),
+    Gate(&'a Buffer<Half>, f32),
 }
 
 impl Project<'_> {
@@ -64,7 +63,7 @@ impl Project<'_> {
         gpu: &Gpu,
         rows: usize,
         w: &Weights,
-        x: &Buffer<bf16>,
+        x: &Buffer<Half>,
         state: &Buffer<State>,
     ) -> Result<(), CudaError> {
         assert!(rows.is_multiple_of(8) && rows <= MAX_ROWS, "rows of a bucket");
@@ -103,7 +102,7 @@ impl Project<'_> {
                 assert!(layer < caches.layers && queries.len() >= rows * heads * dim, "queries");
                 assert!(rope.len() >= caches.capacity * dim / 2, "rotations for every position");
                 assert!(bias.is_none_or(|b| b.len() == w.rows), "bias");
-                args.eps = eps;
+                args.eps = kept_eps(eps);
                 args.layer = layer as u32;
                 args.out = queries.address();
                 args.bias = bias.map_or(0, Buffer::address);
@@ -121,7 +120,7 @@ impl Project<'_> {
             }
             Project::Gate(out, eps) => {
                 assert!(out.len() >= rows * w.rows / 2, "gated rows");
-                (args.out, args.eps) = (out.address(), eps);
+                (args.out, args.eps) = (out.address(), kept_eps(eps));
                 "swiglu"
             }
         };

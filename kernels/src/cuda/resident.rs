@@ -2,22 +2,21 @@
 
 use std::sync::Arc;
 
-use half::bf16;
-
+use super::Half;
 use super::driver::{CudaError, Gpu, Shape, param};
 use super::memory::Buffer;
 use super::pack::TILE;
 
 /// Weights on the device, packed by [`super::pack::pack`].
 pub struct Weights {
-    pub(super) packed: Buffer<bf16>,
+    pub(super) packed: Buffer<Half>,
     pub(super) rows: usize,
     pub(super) cols: usize,
 }
 
 impl Weights {
     /// Uploads a packed matrix (rows, cols).
-    pub fn new(gpu: &Arc<Gpu>, packed: &[bf16], rows: usize, cols: usize) -> Result<Self, CudaError> {
+    pub fn new(gpu: &Arc<Gpu>, packed: &[Half], rows: usize, cols: usize) -> Result<Self, CudaError> {
         assert_eq!(packed.len(), rows.next_multiple_of(TILE) * cols, "packed size");
         Ok(Weights { packed: Buffer::from_slice(gpu, packed)?, rows, cols })
     }
@@ -30,7 +29,7 @@ impl Weights {
         spread: f32,
         seed: u32,
     ) -> Result<Self, CudaError> {
-        let packed: Buffer<bf16> = Buffer::zeros(gpu, rows.next_multiple_of(TILE) * cols)?;
+        let packed: Buffer<Half> = Buffer::zeros(gpu, rows.next_multiple_of(TILE) * cols)?;
         let mut args = (packed.address(), packed.len() as u64, spread, seed);
         let shape = Shape { grid: [1024, 1, 1], threads: 256, shared: 0, cluster: 1 };
         let mut params = [param(&mut args.0), param(&mut args.1), param(&mut args.2), param(&mut args.3)];
@@ -58,8 +57,8 @@ impl Weights {
 
 /// Keys and values of all slots and layers.
 pub struct Caches {
-    pub(super) keys: Buffer<bf16>,
-    pub(super) values: Buffer<bf16>,
+    pub(super) keys: Buffer<Half>,
+    pub(super) values: Buffer<Half>,
     slots: usize,
     pub(super) layers: usize,
     pub(super) kv_heads: usize,
@@ -108,17 +107,17 @@ impl Caches {
     }
 
     /// Keys of a slot's layer.
-    pub fn read_keys(&self, slot: usize, layer: usize) -> Result<Vec<bf16>, CudaError> {
+    pub fn read_keys(&self, slot: usize, layer: usize) -> Result<Vec<Half>, CudaError> {
         self.keys.read((slot * self.layers + layer) * self.layer(), self.layer())
     }
 
     /// Values of a slot's layer.
-    pub fn read_values(&self, slot: usize, layer: usize) -> Result<Vec<bf16>, CudaError> {
+    pub fn read_values(&self, slot: usize, layer: usize) -> Result<Vec<Half>, CudaError> {
         self.values.read((slot * self.layers + layer) * self.layer(), self.layer())
     }
 
     /// Overwrites a slot's layer, in the layouts of the two readers.
-    pub fn write(&self, slot: usize, layer: usize, keys: &[bf16], values: &[bf16]) -> Result<(), CudaError> {
+    pub fn write(&self, slot: usize, layer: usize, keys: &[Half], values: &[Half]) -> Result<(), CudaError> {
         assert!(keys.len() == self.layer() && values.len() == self.layer(), "a whole layer");
         self.keys.write((slot * self.layers + layer) * self.layer(), keys)?;
         self.values.write((slot * self.layers + layer) * self.layer(), values)

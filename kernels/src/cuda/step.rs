@@ -1,7 +1,6 @@
 //! Launching what stands between two passes: state, embedding, picks, and the turns of a span (`cuda/step.cu`).
 
-use half::bf16;
-
+use super::Half;
 use super::driver::{CudaError, Gpu, Shape, param};
 use super::head::Head;
 use super::memory::{Buffer, Mapped};
@@ -106,13 +105,13 @@ struct EmbedArgs {
     vocab: u32,
 }
 
-/// Rows of the embedding (vocabulary, hidden) for the state's ids: the residual stream and its bf16 copy.
+/// Rows of the embedding (vocabulary, hidden) for the state's ids: the residual stream and its 16-bit copy.
 pub fn embed(
     gpu: &Gpu,
     rows: usize,
     w: &Weights,
     x: &Buffer<f32>,
-    x16: &Buffer<bf16>,
+    x16: &Buffer<Half>,
     state: &Buffer<State>,
 ) -> Result<(), CudaError> {
     assert!(rows <= MAX_ROWS && x.len() >= rows * w.cols && x16.len() >= rows * w.cols, "residual stream");

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use cinnabar_kernels::cuda::attend::Attend;
 use cinnabar_kernels::cuda::resident::Caches;
-use cinnabar_kernels::cuda::{Buffer, Gpu};
-use half::bf16;
+use cinnabar_kernels::cuda::{Buffer, Gpu, Half, INPUT_SCALE};
 
 use crate::support::{Noise, distance, poison, report, state};
 
@@ -66,9 +65,9 @@ pub(crate) fn check(gpu: &Arc<Gpu>, quick: bool) {
 
 /// (slot 1, layer 1) of caches for `capacity` positions, and queries for `rows` rows, from one seed.
 struct Inputs {
-    queries: Vec<bf16>,
-    keys: Vec<bf16>,
-    values: Vec<bf16>,
+    queries: Vec<Half>,
+    keys: Vec<Half>,
+    values: Vec<Half>,
 }
 
 const CAPACITY: usize = 1088;
@@ -83,7 +82,7 @@ fn inputs(case: &Case, rows: usize) -> Inputs {
     }
 }
 
-fn run(gpu: &Arc<Gpu>, case: &Case, clusters: bool) -> Vec<bf16> {
+fn run(gpu: &Arc<Gpu>, case: &Case, clusters: bool) -> Vec<Half> {
     let &Case { heads, kv_heads, dim, at, rows, causal } = case;
     let bucket = rows.next_power_of_two().max(8);
     let inputs = inputs(case, bucket);
@@ -110,7 +109,7 @@ fn run(gpu: &Arc<Gpu>, case: &Case, clusters: bool) -> Vec<bf16> {
     out[..rows * heads * dim].to_vec()
 }
 
-/// softmax(q kᵀ / sqrt(d)) v in f64.
+/// softmax(q kᵀ / sqrt(d)) v in f64, at the share of its value at which it is kept.
 fn reference(case: &Case) -> Vec<f64> {
     let &Case { heads, kv_heads, dim, at, rows, causal } = case;
     let Inputs { queries, keys, values } = inputs(case, rows.next_power_of_two().max(8));
@@ -131,7 +130,10 @@ fn reference(case: &Case) -> Vec<f64> {
             let mass: f64 = weights.iter().sum();
             for d in 0..dim {
                 let v = &values[(kv * dim + d) * CAPACITY..][..seen];
-                out.push(weights.iter().zip(v).map(|(w, v)| w * v.to_f64()).sum::<f64>() / mass);
+                out.push(
+                    weights.iter().zip(v).map(|(w, v)| w * v.to_f64()).sum::<f64>() / mass
+                        * f64::from(INPUT_SCALE),
+                );
             }
         }
     }

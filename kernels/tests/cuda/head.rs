@@ -8,9 +8,9 @@ use cinnabar_kernels::cuda::pack::pack;
 use cinnabar_kernels::cuda::resident::Weights;
 use cinnabar_kernels::cuda::state::{Board, Round, Span, State};
 use cinnabar_kernels::cuda::step::{self, Stage, Step};
-use cinnabar_kernels::cuda::{Buffer, Gpu, Mapped};
+use cinnabar_kernels::cuda::{Buffer, Gpu, Half, INPUT_SCALE, Mapped};
 
-use crate::support::{Noise, wide};
+use crate::support::{Noise, wide, worth};
 
 const EPS: f32 = 1e-5;
 
@@ -37,7 +37,7 @@ fn head(gpu: &Arc<Gpu>, vocab: usize, hidden: usize, rows: usize) {
     let w_gpu = Weights::new(gpu, &packed, vocab, hidden).unwrap();
 
     // Logits in f64 of the rows that the head takes.
-    let (x_wide, w_wide) = (wide(&x), wide(&w));
+    let (x_wide, w_wide) = (worth(&x), wide(&w));
     let count = rows.next_power_of_two().max(8);
     let rows = rows.min(bucket - from);
     let mut expected = Vec::new();
@@ -130,7 +130,8 @@ fn head(gpu: &Arc<Gpu>, vocab: usize, hidden: usize, rows: usize) {
     let (stream, copy) = (stream.read(0, 8 * hidden).unwrap(), copy.read(0, 8 * hidden).unwrap());
     for (row, &id) in ids.iter().enumerate() {
         let expected = &w[id as usize * hidden..][..hidden];
-        assert_eq!(&copy[row * hidden..][..hidden], expected, "embedding of {id}");
+        let kept: Vec<Half> = expected.iter().map(|x| Half::from_f32(x.to_f32() * INPUT_SCALE)).collect();
+        assert_eq!(copy[row * hidden..][..hidden], kept[..], "embedding of {id}");
         assert!(stream[row * hidden..][..hidden].iter().zip(expected).all(|(x, e)| *x == e.to_f32()));
     }
 }

@@ -1,4 +1,4 @@
-//! Every CUDA kernel against plain loops in f64 on the same bf16 inputs. Without a usable GPU one line says so.
+//! Every CUDA kernel against plain loops in f64 on the same 16-bit inputs. Without a usable GPU one line says so.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the errors found are the test's report")]
 

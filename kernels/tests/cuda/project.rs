@@ -5,10 +5,9 @@ use std::sync::Arc;
 use cinnabar_kernels::cuda::pack::{gate_up_row, pack, rotary_row};
 use cinnabar_kernels::cuda::project::Project;
 use cinnabar_kernels::cuda::resident::{Caches, Weights};
-use cinnabar_kernels::cuda::{Buffer, Gpu};
-use half::bf16;
+use cinnabar_kernels::cuda::{Buffer, Gpu, Half, INPUT_SCALE};
 
-use crate::support::{Noise, distance, poison, report, state, wide};
+use crate::support::{Noise, distance, poison, report, state, wide, worth};
 
 const EPS: f32 = 1e-5;
 /// (heads, kv heads, head size, hidden, ffn): the default model, Qwen2.5 0.5B and narrow ones, the last with long K.
@@ -42,7 +41,7 @@ fn product(x: &[f64], w: &[f64], k: usize, norm: bool) -> Vec<f64> {
     out
 }
 
-fn upload(gpu: &Arc<Gpu>, w: &[bf16], k: usize, source: impl Fn(usize) -> usize) -> Weights {
+fn upload(gpu: &Arc<Gpu>, w: &[Half], k: usize, source: impl Fn(usize) -> usize) -> Weights {
     let rows = w.len() / k;
     let packed = pack(rows, k, |i, out| {
         for (to, from) in out.iter_mut().zip(&w[source(i) * k..][..k]) {
@@ -82,7 +81,7 @@ fn qkv(gpu: &Arc<Gpu>, rows: usize, heads: usize, kv_heads: usize, dim: usize, h
     };
     project.launch(gpu, rows, &weights, &x_buffer, &state(gpu, at, used, true, slot)).unwrap();
 
-    let mut expected = product(&wide(&x), &wide(&w), hidden, true);
+    let mut expected = product(&worth(&x), &wide(&w), hidden, true);
     for (row, expected) in expected.chunks_exact_mut(n).enumerate() {
         expected.iter_mut().zip(&bias).for_each(|(x, b)| *x += f64::from(*b));
         for head in expected[..q_width + kv_width].chunks_exact_mut(dim) {
@@ -119,34 +118,39 @@ fn qkv(gpu: &Arc<Gpu>, rows: usize, heads: usize, kv_heads: usize, dim: usize, h
 
 fn add(gpu: &Arc<Gpu>, rows: usize, hidden: usize, ffn: usize) {
     let mut noise = Noise(7 + rows as u64);
-    let (a, w) = (noise.values(rows * ffn, 1.0), noise.values(hidden * ffn, 0.1));
+    let (a, w) = (noise.values(rows * ffn, INPUT_SCALE), noise.values(hidden * ffn, 0.1));
     let x: Vec<f32> = (0..rows * hidden).map(|_| noise.next()).collect();
     let weights = upload(gpu, &w, ffn, |i| i);
     let (stream, copy) = (Buffer::from_slice(gpu, &x).unwrap(), poison(gpu, rows * hidden));
     let input = Buffer::from_slice(gpu, &a).unwrap();
     Project::Add(&stream, &copy).launch(gpu, rows, &weights, &input, &state(gpu, 0, rows, true, 0)).unwrap();
-    let mut expected = product(&wide(&a), &wide(&w), ffn, false);
+    let mut expected = product(&worth(&a), &wide(&w), ffn, false);
     expected.iter_mut().zip(&x).for_each(|(e, x)| *e += f64::from(*x));
     let copy = copy.read(0, rows * hidden).unwrap();
-    report("residual copy", distance(&copy, &expected));
+    let kept: Vec<f64> = expected.iter().map(|x| x * f64::from(INPUT_SCALE)).collect();
+    report("residual copy", distance(&copy, &kept));
     let stream = stream.read(0, rows * hidden).unwrap();
     let worst = stream.iter().zip(&expected).map(|(g, e)| (f64::from(*g) - e).abs()).fold(0.0, f64::max);
     assert!(worst < 1e-3, "residual stream off by {worst}");
-    assert!(stream.iter().zip(&copy).all(|(x, c)| bf16::from_f32(*x) == *c), "copy differs from the stream");
+    assert!(
+        stream.iter().zip(&copy).all(|(x, c)| Half::from_f32(*x * INPUT_SCALE) == *c),
+        "copy differs from the stream"
+    );
 }
 
 fn gate(gpu: &Arc<Gpu>, rows: usize, hidden: usize, ffn: usize) {
     let mut noise = Noise(9 + rows as u64);
-    let (x, w) = (noise.values(rows * hidden, 0.01), noise.values(2 * ffn * hidden, 0.2));
+    let (x, w) = (noise.values(rows * hidden, 0.01 * INPUT_SCALE), noise.values(2 * ffn * hidden, 0.2));
     let weights = upload(gpu, &w, hidden, |i| {
         let (up, row) = gate_up_row(i);
         row + if up { ffn } else { 0 }
     });
     let (out, input) = (poison(gpu, rows * ffn), Buffer::from_slice(gpu, &x).unwrap());
     Project::Gate(&out, EPS).launch(gpu, rows, &weights, &input, &state(gpu, 0, rows, true, 0)).unwrap();
-    let both = product(&wide(&x), &wide(&w), hidden, true);
+    let both = product(&worth(&x), &wide(&w), hidden, true);
     let gated = |row: &[f64]| -> Vec<f64> {
-        (0..ffn).map(|i| row[i] / (1.0 + (-row[i]).exp()) * row[i + ffn]).collect()
+        let kept = f64::from(INPUT_SCALE);
+        (0..ffn).map(|i| row[i] / (1.0 + (-row[i]).exp()) * row[i + ffn] * kept).collect()
     };
     let expected: Vec<f64> = both.chunks_exact(2 * ffn).flat_map(gated).collect();
     report("gated rows", distance(&out.read(0, rows * ffn).unwrap(), &expected));
@@ -167,7 +171,7 @@ fn same_bits(gpu: &Arc<Gpu>) {
     let wide = Buffer::from_slice(gpu, &noise.values(MOST * ffn, 1.0)).unwrap();
     let turns: Vec<[f32; 2]> = (0..MOST * dim / 2).map(|_| [noise.next(), noise.next()]).collect();
     let rope = Buffer::from_slice(gpu, &turns).unwrap();
-    let run = |rows: usize| -> [Vec<bf16>; 4] {
+    let run = |rows: usize| -> [Vec<Half>; 4] {
         let state = state(gpu, 0, rows, true, 0);
         let stream = Buffer::from_slice(gpu, &vec![0.5; rows * hidden]).unwrap();
         let (copy, gated, queries) =
@@ -183,7 +187,7 @@ fn same_bits(gpu: &Arc<Gpu>) {
             let (position, head, d) = (i / (kv_heads * dim), i / dim % kv_heads, i % dim);
             [keys[caches.key_index(head, position, d)], values[caches.value_index(head, position, d)]]
         });
-        let all = |x: &Buffer<bf16>| x.read(0, x.len()).unwrap();
+        let all = |x: &Buffer<Half>| x.read(0, x.len()).unwrap();
         [all(&queries), all(&copy), all(&gated), cached.collect()]
     };
     let most = run(MOST);
