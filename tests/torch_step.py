@@ -1,6 +1,6 @@
-"""The yardstick for benches/cuda.rs: the same step (rows over a cached stream) in PyTorch, eager and as a CUDA graph.
+"""The yardstick for engine/benches/cuda.rs: the same step (rows over a cached stream) in PyTorch, eager and as a CUDA graph.
 
-    python3 engine/benches/torch_step.py
+    python3 tests/torch_step.py
 
 Random bf16 weights of the same geometries; fused query-key-value and gate-up products, a static cache, PyTorch's
 attention, arg max and its probability. Not needed by, and not shipped to, anybody who uses Cinnabar.
