@@ -6,6 +6,7 @@
 mod errors;
 mod fill;
 mod measure;
+mod pass;
 mod weights;
 
 use std::collections::HashMap;
@@ -15,12 +16,10 @@ use std::sync::Arc;
 use bytemuck::Zeroable;
 use cinnabar_kernels::cuda::attend::Attend;
 use cinnabar_kernels::cuda::head;
-use cinnabar_kernels::cuda::project::Project;
 use cinnabar_kernels::cuda::resident::Caches;
 use cinnabar_kernels::cuda::state::{
     Best, Board, History, MAX_HEAD_ROWS, MAX_ROWS, Round, Span, State, Turn,
 };
-use cinnabar_kernels::cuda::step::{self, Stage, Step};
 use cinnabar_kernels::cuda::{Buffer, CudaError, Gpu, Graph, Half, Mapped};
 
 use crate::config::Config;
@@ -29,16 +28,13 @@ use crate::gguf::Gguf;
 use crate::model::{Attention, Ceiling, Head, Model, Ran, Rounds};
 use crate::sampler::Pick;
 use errors::{failed, open, unusable};
-use measure::Part;
+use pass::{HeadKind, Plan};
 use weights::Weights;
 
 /// Documents whose caches are kept, if memory allows.
 const SLOTS: usize = 8;
 /// Rows for which graphs exist.
-const BUCKETS: [usize; 7] = [8, 16, 32, 64, 128, 256, MAX_ROWS];
-/// Looks at the published word between two questions to the driver whether it has failed.
-const PATIENCE: u32 = 20_000;
-
+const BUCKETS: [usize; 10] = [8, 16, 32, 64, 128, 256, 384, 512, 768, MAX_ROWS];
 /// How to use a GPU.
 #[derive(Debug, Clone)]
 pub struct CudaOptions {
@@ -96,25 +92,6 @@ struct Arena {
     logits: Option<Buffer<f32>>,
     /// (capacity, dim / 2)
     rope: Buffer<Turn>,
-}
-
-/// A sequence of kernels that is captured once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Plan {
-    /// A forward pass over a bucket of rows and its head.
-    Pass(usize, HeadKind),
-    /// The head alone, over rows of the last pass.
-    HeadOnly(usize, HeadKind),
-    /// A pass of a span that is filled in rounds, with the decision what comes next; true: the first.
-    Turn(usize, bool),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum HeadKind {
-    None,
-    /// Picks of up to so many rows.
-    Picks(usize),
-    Logits(usize),
 }
 
 impl CudaModel {
@@ -184,17 +161,16 @@ impl CudaModel {
 
     /// Runs the passes that a keystroke takes once, so that no request pays for loading and capturing.
     fn warm_up(&mut self) -> Result<(), EngineError> {
-        let mut plans = vec![Plan::Pass(MAX_ROWS, HeadKind::None)];
         for rows in BUCKETS {
-            let head = HeadKind::Picks(8);
-            plans.push(Plan::Pass(rows, head));
+            let mut heads = vec![HeadKind::None, HeadKind::Picks(8)];
             if (16..=MAX_HEAD_ROWS).contains(&rows) {
-                plans.push(Plan::Pass(rows, HeadKind::Picks(rows)));
+                heads.push(HeadKind::Picks(rows));
             }
-        }
-        for plan in plans {
-            let state = State { rows: 1, head_rows: 1, banned: self.config.special.mask, ..State::zeroed() };
-            self.run(plan, state)?;
+            for head in heads {
+                let state =
+                    State { rows: 1, head_rows: 1, banned: self.config.special.mask, ..State::zeroed() };
+                self.run_pass(rows, head, state, &|| false)?;
+            }
         }
         for rows in BUCKETS.into_iter().filter(|&rows| rows <= MAX_HEAD_ROWS) {
             for first in [true, false] {
@@ -220,134 +196,6 @@ impl CudaModel {
         };
         state.ids[..ids.len()].copy_from_slice(ids);
         state
-    }
-
-    /// Runs a plan with this state and waits for its end. The first run of a plan also captures it.
-    fn run(&mut self, plan: Plan, mut state: State) -> Result<(), EngineError> {
-        self.ticket = self.ticket.wrapping_add(1);
-        state.ticket = self.ticket;
-        self.arena.feed.write(state, |feed| feed);
-        if let HeadKind::Logits(_) = plan.head()
-            && self.arena.logits.is_none()
-        {
-            let logits = Buffer::zeros(&self.gpu, MAX_HEAD_ROWS * self.config.vocab);
-            self.arena.logits = Some(logits.map_err(|e| failed(&e))?);
-        }
-        self.start(plan).map_err(|e| failed(&e))?;
-        self.wait(self.ticket)
-    }
-
-    /// Launches a plan, captured if it has run before.
-    fn start(&mut self, plan: Plan) -> Result<(), CudaError> {
-        if let Some(graph) = self.graphs.get(&plan) {
-            return graph.launch();
-        }
-        self.enqueue(plan)?;
-        let graph = self.gpu.capture(|| self.enqueue(plan))?;
-        self.graphs.insert(plan, graph);
-        Ok(())
-    }
-
-    /// Spins until the pass of this ticket has been published.
-    fn wait(&self, ticket: u32) -> Result<(), EngineError> {
-        loop {
-            for _ in 0..PATIENCE {
-                if self.arena.board.read(|b| &b.ticket) == ticket {
-                    return Ok(());
-                }
-                std::hint::spin_loop();
-            }
-            if self.gpu.is_idle().map_err(|e| failed(&e))? && self.arena.board.read(|b| &b.ticket) != ticket {
-                return Err(EngineError::Failed("the GPU finished a pass without a result".into()));
-            }
-        }
-    }
-
-    fn enqueue(&self, plan: Plan) -> Result<(), CudaError> {
-        let step = self.step();
-        match plan {
-            Plan::Pass(rows, head) => {
-                step.launch(&self.gpu, Stage::Feed)?;
-                self.enqueue_body(rows)?;
-                self.enqueue_head(rows, head)?;
-                let stage = if matches!(head, HeadKind::Picks(_)) { Stage::Pick } else { Stage::Done };
-                step.launch(&self.gpu, stage)
-            }
-            Plan::HeadOnly(rows, head) => {
-                step.launch(&self.gpu, Stage::Feed)?;
-                self.enqueue_head(rows, head)?;
-                let stage = if matches!(head, HeadKind::Picks(_)) { Stage::Pick } else { Stage::Done };
-                step.launch(&self.gpu, stage)
-            }
-            Plan::Turn(rows, first) => {
-                if first {
-                    step.launch(&self.gpu, Stage::FeedSpan)?;
-                }
-                self.enqueue_body(rows)?;
-                self.enqueue_head(rows, HeadKind::Picks(rows))?;
-                step.launch(&self.gpu, Stage::Turn)
-            }
-        }
-    }
-
-    fn step(&self) -> Step<'_> {
-        let a = &self.arena;
-        Step {
-            state: &a.state,
-            round: &a.round,
-            span: &a.span,
-            board: &a.board,
-            feed: &a.feed,
-            feed_round: &a.feed_round,
-            feed_history: &a.feed_history,
-            best: &a.best,
-            classes: &a.classes,
-        }
-    }
-
-    fn enqueue_body(&self, rows: usize) -> Result<(), CudaError> {
-        let Arena { x, x16, state, .. } = &self.arena;
-        step::embed(&self.gpu, rows, &self.weights.embedding, x, x16, state)?;
-        self.enqueue_layers(rows, None)
-    }
-
-    /// All layers; with `only`, one kernel of each.
-    fn enqueue_layers(&self, rows: usize, only: Option<Part>) -> Result<(), CudaError> {
-        let CudaModel { config: c, gpu, weights: w, caches, arena: a, clusters, .. } = self;
-        let eps = c.norm_eps;
-        let runs = |part| only.is_none_or(|only| only == part);
-        for (layer, l) in w.layers.iter().enumerate() {
-            let (rope, queries, bias) = (&a.rope, &a.queries, l.bias.as_ref());
-            if runs(Part::Qkv) {
-                let project = Project::Qkv { rope, bias, caches, layer, queries, eps };
-                project.launch(gpu, rows, &l.qkv, &a.x16, &a.state)?;
-            }
-            if runs(Part::Attend) {
-                let attend = Attend { queries, caches, layer, out: &a.attended, partial: &a.partial };
-                attend.launch(gpu, rows, c.heads, *clusters, &a.state)?;
-            }
-            if runs(Part::Output) {
-                Project::Add(&a.x, &a.x16).launch(gpu, rows, &l.output, &a.attended, &a.state)?;
-            }
-            if runs(Part::Gate) {
-                Project::Gate(&a.gated, eps).launch(gpu, rows, &l.gate_up, &a.x16, &a.state)?;
-            }
-            if runs(Part::Down) {
-                Project::Add(&a.x, &a.x16).launch(gpu, rows, &l.down, &a.gated, &a.state)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn enqueue_head(&self, rows: usize, head: HeadKind) -> Result<(), CudaError> {
-        let (CudaModel { config: c, gpu, weights: w, arena: a, .. }, count, logits) = match head {
-            HeadKind::None => return Ok(()),
-            HeadKind::Picks(count) => (self, count, None),
-            HeadKind::Logits(count) => (self, count, self.arena.logits.as_ref()),
-        };
-        let w_head = w.head.as_ref().unwrap_or(&w.embedding);
-        let head = head::Head { w: w_head, gain: &w.norm, eps: c.norm_eps, best: &a.best, logits };
-        head.launch(gpu, rows, count, &a.x16, &a.state)
     }
 
     /// Picks of the rows of the last pass's head.
@@ -394,6 +242,36 @@ impl Model for CudaModel {
         attention: Attention,
         head: Head<'_>,
     ) -> Result<(), EngineError> {
+        self.pass(slot, at, ids, attention, head, &|| false).map(|_| ())
+    }
+
+    fn prefill(
+        &mut self,
+        slot: usize,
+        at: usize,
+        ids: &[u32],
+        head: Head<'_>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool, EngineError> {
+        self.pass(slot, at, ids, Attention::Causal, head, stop)
+    }
+
+    fn rounds(&mut self, rounds: &Rounds<'_>, stop: &dyn Fn() -> bool) -> Result<Option<Ran>, EngineError> {
+        self.fill(rounds, stop)
+    }
+}
+
+impl CudaModel {
+    /// [`Model::forward`], or [`Model::prefill`].
+    fn pass(
+        &mut self,
+        slot: usize,
+        at: usize,
+        ids: &[u32],
+        attention: Attention,
+        head: Head<'_>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool, EngineError> {
         assert!(slot < self.slots() && !ids.is_empty() && ids.len() <= MAX_ROWS, "slot or rows out of range");
         assert!(at + ids.len() <= self.config.context, "positions out of range");
         let rows = bucket(ids.len());
@@ -414,8 +292,11 @@ impl Model for CudaModel {
             let part = start..range.end.min(start + MAX_HEAD_ROWS);
             let (part_kind, state) = (kind(part.len()), self.state(slot, at, ids, attention, &part));
             let first = start == range.start;
-            let plan = if first { Plan::Pass(rows, part_kind) } else { Plan::HeadOnly(rows, part_kind) };
-            self.run(plan, state)?;
+            if !first {
+                self.run(Plan::HeadOnly(rows, part_kind), state)?;
+            } else if !self.run_pass(rows, part_kind, state, stop)? {
+                return Ok(false);
+            }
             match part_kind {
                 HeadKind::None => {}
                 HeadKind::Picks(_) => self.read_picks(part.len(), &mut picks),
@@ -435,20 +316,7 @@ impl Model for CudaModel {
             }
             Head::Logits(_, out) => out.append(&mut logits),
         }
-        Ok(())
-    }
-
-    fn rounds(&mut self, rounds: &Rounds<'_>, stop: &dyn Fn() -> bool) -> Result<Option<Ran>, EngineError> {
-        self.fill(rounds, stop)
-    }
-}
-
-impl Plan {
-    fn head(self) -> HeadKind {
-        match self {
-            Plan::Pass(_, head) | Plan::HeadOnly(_, head) => head,
-            Plan::Turn(rows, _) => HeadKind::Picks(rows),
-        }
+        Ok(true)
     }
 }
 

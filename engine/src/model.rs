@@ -70,7 +70,7 @@ pub trait Model: Send {
     /// Number of KV cache slots.
     fn slots(&self) -> usize;
 
-    /// Rows that one pass takes at most; also the size of prefill chunks between which cancellation is seen.
+    /// Rows that one pass takes at most; also the size of prefill chunks.
     fn max_rows(&self) -> usize;
 
     /// Runs `ids` at positions `at..at + ids.len()` of `slot`. Each row attends to positions `0..at` and, within
@@ -87,6 +87,20 @@ pub trait Model: Send {
         attention: Attention,
         head: Head<'_>,
     ) -> Result<(), EngineError>;
+
+    /// A causal pass that may be given up: `stop` is asked while it runs, where a pass takes long. False when it was given
+    /// up; the slot's positions from `at` on then hold nothing.
+    fn prefill(
+        &mut self,
+        slot: usize,
+        at: usize,
+        ids: &[u32],
+        head: Head<'_>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool, EngineError> {
+        let _ = stop;
+        self.forward(slot, at, ids, Attention::Causal, head).map(|()| true)
+    }
 
     /// Fills a span by greedy rounds of draft and verify without leaving the device. `stop` is asked between rounds.
     /// `None`: this model (or device) runs single passes only, and nothing has happened.

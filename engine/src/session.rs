@@ -1,8 +1,10 @@
 //! Sessions: which tokens each KV cache slot holds, and bringing a slot up to date with a stream.
 
+use std::cell::Cell;
+
 use crate::control::{Control, Stop};
 use crate::error::EngineError;
-use crate::model::{Attention, Head, Model};
+use crate::model::{Head, Model};
 use crate::request::DocumentId;
 use crate::sampler::{Pick, Sampler};
 
@@ -100,11 +102,13 @@ impl Session {
         let reused = common.min(stream.len() - 1);
         self.ids.truncate(reused);
         let mut picks = Vec::with_capacity(1);
+        let given_up = |stop| match stop {
+            Stop::Cancelled => Err(EngineError::Cancelled),
+            Stop::Deadline => Ok(Prefilled { reused, known: None }),
+        };
         for chunk in stream[reused..].chunks(model.max_rows()) {
-            match control.stop() {
-                Some(Stop::Cancelled) => return Err(EngineError::Cancelled),
-                Some(Stop::Deadline) => return Ok(Prefilled { reused, known: None }),
-                None => {}
+            if let Some(stop) = control.stop() {
+                return given_up(stop);
             }
             let at = self.ids.len();
             let last = at + chunk.len() == stream.len();
@@ -112,7 +116,14 @@ impl Session {
                 Some(sampler) => Head::Picks(chunk.len() - 1..chunk.len(), sampler, &mut picks),
                 None => Head::None,
             };
-            model.forward(self.slot, at, chunk, Attention::Causal, head)?;
+            let stopped = Cell::new(None);
+            let stop = || {
+                stopped.set(control.stop());
+                stopped.get().is_some()
+            };
+            if !model.prefill(self.slot, at, chunk, head, &stop)? {
+                return given_up(stopped.get().unwrap_or(Stop::Cancelled));
+            }
             self.ids.extend_from_slice(chunk);
         }
         Ok(Prefilled { reused, known: picks.pop() })

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod engine_thread;
+mod given_up;
 mod golden;
 mod model_files;
 mod rounded;

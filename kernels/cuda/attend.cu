@@ -11,7 +11,7 @@
 // Split: the heads / kv_heads queries of a KV head, times R rows, are one list, cut into tiles of 16. Units of 32 keys go
 // to 16 parts round-robin, so the part and order of a key depend on its position alone; what the parts give is added up in
 // one order. A row's result is the same bits in every pass shape. blockIdx: (split, KV head, group of tiles).
-//   few rows    8 splits are a cluster, a warp has one part; each block sends its partial results to the block that
+//   few rows    8 or 16 splits are a cluster, a warp has one part; each block sends its partial results to the block that
 //               merges the row, through distributed shared memory; without clusters a second kernel merges
 //   many rows   one split, a warp has four parts one after the other, the block merges its own rows
 // Traffic: K and V of the positions in use, once a block, a few units in flight, shared by the tiles of a block. For few
@@ -33,9 +33,7 @@ struct Attend {
   float scale;     // log2(e) / sqrt(D)
 };
 
-// Blocks that share the keys of few rows, and units that are in flight for few and for many; also in
-// kernels/src/cuda/attend.rs.
-constexpr int SPLITS = 8;
+// Units that are in flight for few rows and for many; also in kernels/src/cuda/attend.rs.
 __host__ __device__ constexpr int units(int dim) { return dim == 64 ? 3 : 2; }
 __host__ __device__ constexpr int many_units(int dim) { return dim == 64 ? 2 : 1; }
 
@@ -98,6 +96,13 @@ __device__ __forceinline__ void send(uint32_t to, const float2& v, uint32_t arri
                : "memory");
 }
 
+__device__ __forceinline__ void send(uint32_t to, const float4& v, uint32_t arrival) {
+  asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(to),
+               "r"(__float_as_uint(v.x)), "r"(__float_as_uint(v.y)), "r"(__float_as_uint(v.z)),
+               "r"(__float_as_uint(v.w)), "r"(arrival)
+               : "memory");
+}
+
 // Returns when all bytes that were announced have arrived.
 __device__ __forceinline__ void await_arrival(uint32_t arrival) {
   uint32_t done = 0;
@@ -109,6 +114,91 @@ __device__ __forceinline__ void await_arrival(uint32_t arrival) {
   }
 }
 #endif
+
+// What the keys of a part give two rows of a lane, g and g + 8 of the tile, so far. Of sums[t] the columns i and 2 + i
+// are dimension column_of(t, q) + i of the two rows.
+template <int D>
+struct Running {
+  float sums[D / 8][4] = {};
+  float top[2] = {-INFINITY, -INFINITY}, mass[2] = {0, 0};
+};
+
+// Two tiles of sums after each other are four dimensions in a row, which travel in one piece.
+__device__ __forceinline__ int column_of(int t, int q) { return t / 2 * 16 + q * 4 + t % 2 * 2; }
+
+// Scores of a unit of keys in shared memory, 4 x D/32 x 32 uint4. Column 2q+j of score tile t is key q*8 + t*2 + j: the
+// scores of a lane are then 8 keys in a row, which is what one 16-byte load of values meets in the second product.
+template <int D>
+__device__ __forceinline__ void score(float (&scores)[4][4], const uint4* unit, const uint4 (&query)[D / 32][2]) {
+  constexpr int DC = D / 32;
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int t = 0; t < 4; t++) {
+#pragma unroll
+    for (int i = 0; i < 4; i++) scores[t][i] = 0;
+#pragma unroll
+    for (int c = 0; c < DC; c++) mma_chunk(scores[t], query[c][0], query[c][1], unit[(t * DC + c) * 32 + lane]);
+  }
+}
+
+// Adds a unit of keys with these scores and the values behind its keys.
+template <int D>
+__device__ __forceinline__ void add_unit(Running<D>& r, float (&scores)[4][4], const uint4* unit, int base,
+                                         const int (&limit)[2], bool all_seen, float scale) {
+  constexpr int DT = D / 8, UNIT = 32 * D / 8;
+  const int lane = threadIdx.x % 32, g = lane / 4, q = lane % 4;
+  float corrections[2];
+#pragma unroll
+  for (int j = 0; j < 2; j++) {
+    float best = -INFINITY;
+#pragma unroll
+    for (int t = 0; t < 4; t++) {
+#pragma unroll
+      for (int i = 0; i < 2; i++) {
+        float& s = scores[t][j * 2 + i];
+        s = all_seen || base + q * 8 + t * 2 + i < limit[j] ? s * scale : -INFINITY;
+        best = fmaxf(best, s);
+      }
+    }
+    best = fmaxf(best, __shfl_xor_sync(~0u, best, 1));
+    best = fmaxf(best, __shfl_xor_sync(~0u, best, 2));
+    best = fmaxf(ceilf(best), r.top[j]);
+    // A row that has seen no key yet keeps weight 0 without computing infinity minus infinity.
+    const float shift = best == -INFINITY ? 0.0f : best;
+    corrections[j] = power(r.top[j] - shift);
+    r.top[j] = best;
+    float sum = 0;
+#pragma unroll
+    for (int t = 0; t < 4; t++) {
+#pragma unroll
+      for (int i = 0; i < 2; i++) {
+        float& s = scores[t][j * 2 + i];
+        s = power(s - shift);
+        sum += s;
+      }
+    }
+    r.mass[j] = __fmaf_rn(r.mass[j], corrections[j], sum);
+  }
+  uint4 weights[2];
+#pragma unroll
+  for (int i = 0; i < 2; i++) {
+    const float(&a)[4] = scores[i * 2], (&b)[4] = scores[i * 2 + 1];
+    weights[i] = make_uint4(pack(a[0], a[1]), pack(a[2], a[3]), pack(b[0], b[1]), pack(b[2], b[3]));
+  }
+  const uint4* values = unit + UNIT + column_of(0, g / 2) * 4 + g % 2 * 4 + q;
+#pragma unroll
+  for (int t = 0; t < DT; t++) {
+    r.sums[t][0] *= corrections[0], r.sums[t][1] *= corrections[0];
+    r.sums[t][2] *= corrections[1], r.sums[t][3] *= corrections[1];
+    mma_chunk(r.sums[t], weights[0], weights[1], values[column_of(t, 0) * 4]);
+  }
+}
+
+// The mass of a row, of which each lane has added up its keys.
+__device__ __forceinline__ float whole_mass(float mass) {
+  mass += __shfl_xor_sync(~0u, mass, 1);
+  return mass + __shfl_xor_sync(~0u, mass, 2);
+}
 
 // SPLITS blocks share the keys and are a cluster; PW parts are one warp's, one after the other; UNITS are in flight.
 template <int D, int SPLITS, int PW, int UNITS, bool CLUSTER>
@@ -217,69 +307,37 @@ __device__ __forceinline__ void attend(const Attend& p) {
   const int seen = __reduce_max_sync(~0u, max(limit[0], limit[1]));
   const int seen_by_all = __reduce_min_sync(~0u, min(limit[0], limit[1]));
 
-  float sums[DT][4] = {}, total[PW == 1 ? 1 : DT][4] = {};
-  float top[2] = {-INFINITY, -INFINITY}, mass[2] = {0, 0};
+  Running<D> part;
+  float total[PW == 1 ? 1 : DT][4] = {};
   float total_top[2] = {-INFINITY, -INFINITY}, total_mass[2] = {0, 0};
+  // So few keys that all are there at once: one barrier, and scores of the next unit beside the weights of this one.
+  const bool few = PW == 1 && turns <= UNITS;
+  if (few) {
+    await_copies<0>();
+    __syncthreads();
+    float scores[UNITS][4][4];
+#pragma unroll
+    for (int i = 0; i < UNITS; i++) {
+      if (base_of(i) < seen) score<D>(scores[i], ring + i * 2 * UNIT, query);
+    }
+#pragma unroll
+    for (int i = 0; i < UNITS; i++) {
+      const int base = base_of(i);
+      if (base < seen) {
+        add_unit<D>(part, scores[i], ring + i * 2 * UNIT, base, limit, base + 32 <= seen_by_all, p.scale);
+      }
+    }
+  }
   int place = 0, left = rounds;
-  for (int turn = 0; turn < turns; turn++) {
-    // Column 2q+j of score tile t is key q*8 + t*2 + j: the scores of a lane are then 8 keys in a row, which is what
-    // one 16-byte load of values meets in the second product.
+  for (int turn = 0; !few && turn < turns; turn++) {
     await_copies<UNITS - 1>();
     __syncthreads();
     const int base = base_of(turn);
-    const uint4* unit = ring + place * 2 * UNIT + lane;
+    const uint4* unit = ring + place * 2 * UNIT;
     if (base < seen) {
-      const bool all_seen = base + 32 <= seen_by_all;
-      float scores[4][4] = {};
-#pragma unroll
-      for (int t = 0; t < 4; t++) {
-#pragma unroll
-        for (int c = 0; c < DC; c++) mma_chunk(scores[t], query[c][0], query[c][1], unit[(t * DC + c) * 32]);
-      }
-      float corrections[2];
-#pragma unroll
-      for (int j = 0; j < 2; j++) {
-        float best = -INFINITY;
-#pragma unroll
-        for (int t = 0; t < 4; t++) {
-#pragma unroll
-          for (int i = 0; i < 2; i++) {
-            float& s = scores[t][j * 2 + i];
-            s = all_seen || base + q * 8 + t * 2 + i < limit[j] ? s * p.scale : -INFINITY;
-            best = fmaxf(best, s);
-          }
-        }
-        best = fmaxf(best, __shfl_xor_sync(~0u, best, 1));
-        best = fmaxf(best, __shfl_xor_sync(~0u, best, 2));
-        best = fmaxf(ceilf(best), top[j]);
-        // A row that has seen no key yet keeps weight 0 without computing infinity minus infinity.
-        const float shift = best == -INFINITY ? 0.0f : best;
-        corrections[j] = power(top[j] - shift);
-        top[j] = best;
-        float sum = 0;
-#pragma unroll
-        for (int t = 0; t < 4; t++) {
-#pragma unroll
-          for (int i = 0; i < 2; i++) {
-            float& s = scores[t][j * 2 + i];
-            s = power(s - shift);
-            sum += s;
-          }
-        }
-        mass[j] = __fmaf_rn(mass[j], corrections[j], sum);
-      }
-      uint4 weights[2];
-#pragma unroll
-      for (int i = 0; i < 2; i++) {
-        const float(&a)[4] = scores[i * 2], (&b)[4] = scores[i * 2 + 1];
-        weights[i] = make_uint4(pack(a[0], a[1]), pack(a[2], a[3]), pack(b[0], b[1]), pack(b[2], b[3]));
-      }
-#pragma unroll
-      for (int t = 0; t < DT; t++) {
-        sums[t][0] *= corrections[0], sums[t][1] *= corrections[0];
-        sums[t][2] *= corrections[1], sums[t][3] *= corrections[1];
-        mma_chunk(sums[t], weights[0], weights[1], unit[UNIT + t * 32]);
-      }
+      float scores[4][4];
+      score<D>(scores, unit, query);
+      add_unit<D>(part, scores, unit, base, limit, base + 32 <= seen_by_all, p.scale);
     }
     if (turn + UNITS < turns) {
       __syncthreads();  // the place has been read
@@ -293,28 +351,22 @@ __device__ __forceinline__ void attend(const Attend& p) {
       left = rounds;
 #pragma unroll
       for (int j = 0; j < 2; j++) {
-        mass[j] += __shfl_xor_sync(~0u, mass[j], 1);
-        mass[j] += __shfl_xor_sync(~0u, mass[j], 2);
-        const float best = fmaxf(total_top[j], top[j]), shift = best == -INFINITY ? 0.0f : best;
-        const float keep = power(total_top[j] - shift), w = power(top[j] - shift);
-        total_mass[j] = __fmaf_rn(w, mass[j], total_mass[j] * keep);
+        const float best = fmaxf(total_top[j], part.top[j]), shift = best == -INFINITY ? 0.0f : best;
+        const float keep = power(total_top[j] - shift), w = power(part.top[j] - shift);
+        total_mass[j] = __fmaf_rn(w, whole_mass(part.mass[j]), total_mass[j] * keep);
 #pragma unroll
         for (int t = 0; t < DT; t++) {
 #pragma unroll
           for (int i = j * 2; i < j * 2 + 2; i++) {
-            total[t][i] = __fmaf_rn(w, sums[t][i], total[t][i] * keep), sums[t][i] = 0;
+            total[t][i] = __fmaf_rn(w, part.sums[t][i], total[t][i] * keep), part.sums[t][i] = 0;
           }
         }
-        total_top[j] = best, top[j] = -INFINITY, mass[j] = 0;
+        total_top[j] = best, part.top[j] = -INFINITY, part.mass[j] = 0;
       }
     }
   }
   if constexpr (PW == 1) {
-#pragma unroll
-    for (int j = 0; j < 2; j++) {
-      mass[j] += __shfl_xor_sync(~0u, mass[j], 1);
-      mass[j] += __shfl_xor_sync(~0u, mass[j], 2);
-    }
+    part.mass[0] = whole_mass(part.mass[0]), part.mass[1] = whole_mass(part.mass[1]);
   }
 
 #if __CUDA_ARCH__ >= 900
@@ -324,10 +376,11 @@ __device__ __forceinline__ void attend(const Attend& p) {
 #pragma unroll
   for (int j = 0; j < 2; j++) {
     const int row = tile * 16 + g + j * 8;
-    const float2 end = PW == 1 ? make_float2(top[j], mass[j]) : make_float2(total_top[j], total_mass[j]);
-    const auto part_of = [&](int t) {
-      const float(&from)[4] = PW == 1 ? sums[t] : total[PW == 1 ? 0 : t];
-      return make_float2(from[j * 2], from[j * 2 + 1]);
+    const float2 end = PW == 1 ? make_float2(part.top[j], part.mass[j]) : make_float2(total_top[j], total_mass[j]);
+    const auto four_of = [&](int t) {
+      const float(&low)[4] = PW == 1 ? part.sums[t] : total[PW == 1 ? 0 : t];
+      const float(&high)[4] = PW == 1 ? part.sums[t + 1] : total[PW == 1 ? 0 : t + 1];
+      return make_float4(low[j * 2], low[j * 2 + 1], high[j * 2], high[j * 2 + 1]);
     };
     if constexpr (CLUSTER) {
 #if __CUDA_ARCH__ >= 900
@@ -335,7 +388,7 @@ __device__ __forceinline__ void attend(const Attend& p) {
       const uint32_t there = in_block(arrival, rank);
       const uint32_t to = in_block(shared_address(inbox + (slot_of_parts * share + row % share) * STRIDE), rank);
 #pragma unroll
-      for (int t = 0; t < DT; t++) send(to + (t * 8 + q * 2) * 4, part_of(t), there);
+      for (int t = 0; t < DT; t += 2) send(to + column_of(t, q) * 4, four_of(t), there);
       if (q == 0) send(to + D * 4, end, there);
 #endif
     } else {
@@ -343,7 +396,7 @@ __device__ __forceinline__ void attend(const Attend& p) {
       float* to = ALONE ? inbox + (slot_of_parts * share + row) * STRIDE
                         : p.partial + ((block * (PARTS / PW) + slot_of_parts) * group_rows + row) * STRIDE;
 #pragma unroll
-      for (int t = 0; t < DT; t++) *reinterpret_cast<float2*>(to + t * 8 + q * 2) = part_of(t);
+      for (int t = 0; t < DT; t += 2) *reinterpret_cast<float4*>(to + column_of(t, q)) = four_of(t);
       if (q == 0) *reinterpret_cast<float2*>(to + D) = end;
     }
   }
@@ -378,19 +431,23 @@ __device__ __forceinline__ void merge_all(const Attend& p, int tiles) {
 }  // namespace cinnabar
 
 // kernels/src/cuda/attend.rs spells these names.
-#define ATTEND(D)                                                                                                   \
+#define ATTEND(D, MANY_THREADS)                                                                                     \
   extern "C" __global__ void __launch_bounds__(192) attend_d##D(const __grid_constant__ cinnabar::Attend p) {       \
-    cinnabar::attend<D, cinnabar::SPLITS, 1, cinnabar::units(D), true>(p);                                          \
+    cinnabar::attend<D, 8, 1, cinnabar::units(D), true>(p);                                                         \
+  }                                                                                                                 \
+  extern "C" __global__ void __launch_bounds__(192) attend_16_d##D(const __grid_constant__ cinnabar::Attend p) {    \
+    cinnabar::attend<D, 16, 1, cinnabar::units(D), true>(p);                                                        \
   }                                                                                                                 \
   extern "C" __global__ void __launch_bounds__(192) attend_parts_d##D(const __grid_constant__ cinnabar::Attend p) { \
-    cinnabar::attend<D, cinnabar::SPLITS, 1, cinnabar::units(D), false>(p);                                         \
+    cinnabar::attend<D, 8, 1, cinnabar::units(D), false>(p);                                                        \
   }                                                                                                                 \
   extern "C" __global__ void __launch_bounds__(192)                                                                 \
       attend_merge_d##D(const __grid_constant__ cinnabar::Attend p, uint32_t tiles) {                               \
     cinnabar::merge_all<D>(p, tiles);                                                                               \
   }                                                                                                                 \
-  extern "C" __global__ void __launch_bounds__(256) attend_many_d##D(const __grid_constant__ cinnabar::Attend p) {  \
+  extern "C" __global__ void __launch_bounds__(MANY_THREADS)                                                        \
+      attend_many_d##D(const __grid_constant__ cinnabar::Attend p) {                                                \
     cinnabar::attend<D, 1, 4, cinnabar::many_units(D), false>(p);                                                   \
   }
-ATTEND(64)
-ATTEND(128)
+ATTEND(64, 512)
+ATTEND(128, 256)

@@ -5,8 +5,8 @@
 
 namespace cinnabar {
 
-constexpr int MAX_ROWS = 512;  // rows of one pass, also in kernels/src/cuda/state.rs
-constexpr int PARTS = 16;       // parts that a row's keys are split into, whatever the number of rows
+constexpr int MAX_ROWS = 1024;  // rows of one pass, also in kernels/src/cuda/state.rs
+constexpr int PARTS = 16;        // parts that a row's keys are split into, whatever the number of rows
 
 // Weights, inputs of products, queries, keys and values have 16 bits: 11 of precision, values up to 65504. What is larger
 // becomes that, never infinite.

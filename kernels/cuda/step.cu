@@ -66,6 +66,7 @@ struct Step {
   const uint8_t* classes;  // per token: 128: not text, ends the span; low bits: line breaks
   uint32_t blocks;
   uint32_t fresh;        // feed: 1 starts a span
+  uint32_t rows;         // feed: ids that the host has given, a multiple of 8
 };
 
 struct Embed {
@@ -167,10 +168,10 @@ using namespace cinnabar;
 extern "C" __global__ void __launch_bounds__(1024) feed(const __grid_constant__ Step p) {
   release_next();
   await_previous();
-  // A thread reads across the bus once.
+  // Only what the pass has: every pass waits for what is read across the bus.
   const uint4* from = reinterpret_cast<const uint4*>(p.feed);
   uint4* to = reinterpret_cast<uint4*>(p.state);
-  for (int i = threadIdx.x; i < sizeof(State) / 16; i += blockDim.x) to[i] = from[i];
+  for (int i = threadIdx.x; i < 2 + p.rows / 4; i += blockDim.x) to[i] = from[i];
   if (!p.fresh) return;
   const Round r = *p.feed_round;
   Span* span = p.span;
@@ -225,11 +226,15 @@ extern "C" __global__ void __launch_bounds__(1024) pick(const __grid_constant__ 
   if (threadIdx.x == 0) publish(p.board, p.state->ticket);
 }
 
-// A pass whose result nobody reads still says that it has ended.
+// A pass whose result nobody reads still says that it has ended, and so does a piece of one: the next has the next number.
 extern "C" __global__ void __launch_bounds__(32) done(const __grid_constant__ Step p) {
   release_next();
   await_previous();
-  if (threadIdx.x == 0) publish(p.board, p.state->ticket);
+  if (threadIdx.x == 0) {
+    const uint32_t ticket = p.state->ticket;
+    p.state->ticket = ticket + 1;
+    publish(p.board, ticket);
+  }
 }
 
 // The masked rows' picks become the rows of a causal pass.

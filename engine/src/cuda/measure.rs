@@ -74,7 +74,7 @@ impl CudaModel {
                         self.enqueue_head(bucket, HeadKind::Picks(bucket.min(MAX_HEAD_ROWS)))?;
                         self.step().launch(&self.gpu, Stage::Pick)
                     }
-                    part => self.enqueue_layers(bucket, Some(part)),
+                    part => self.enqueue_layers(bucket, 0..self.config.layers, Some(part)),
                 })?;
                 graph.launch()?;
                 self.gpu.time(|| (0..20).try_for_each(|_| graph.launch()))

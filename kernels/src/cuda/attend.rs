@@ -6,14 +6,21 @@ use super::memory::Buffer;
 use super::resident::Caches;
 use super::state::{MAX_ROWS, State};
 
-/// Parts of the keys, as in `cuda/common.cuh`, and the blocks of a cluster that share them.
+/// Parts of the keys, as in `cuda/common.cuh`.
 const PARTS: u32 = 16;
+/// Blocks of a cluster that share them, everywhere and where clusters may be large; such clusters that an H100 has at once.
 const SPLITS: u32 = 8;
+const LARGE_SPLITS: u32 = 16;
+const LARGE_CLUSTERS: u32 = 7;
+/// Query tiles that a block of a large cluster has at most.
+const LARGE_TILES: u32 = 6;
 /// Blocks of attention up to which a block has one tile.
 const BLOCKS: u32 = 80;
-/// Rows from which a block takes all keys itself, and its query tiles.
+/// Rows from which a block takes all keys itself, and its query tiles: more if they bring all blocks onto an H100 at once.
 const MANY_ROWS: usize = 256;
 const MANY_TILES: u32 = 2;
+const MORE_TILES: u32 = 3;
+const MANY_BLOCKS: u32 = 132;
 
 /// Parameters of `cuda/attend.cu`.
 #[derive(Clone, Copy)]
@@ -61,14 +68,23 @@ struct Split {
 }
 
 impl Split {
-    fn choose(rows: usize, heads: usize, kv_heads: usize, dim: usize) -> Self {
-        let all = (heads / kv_heads * rows).div_ceil(16) as u32;
+    fn choose(rows: usize, heads: usize, kv_heads: usize, dim: usize, large_clusters: bool) -> Self {
+        let (all, kv_heads) = ((heads / kv_heads * rows).div_ceil(16) as u32, kv_heads as u32);
         if rows >= MANY_ROWS {
-            return Split { splits: 1, parts: 4, groups: all.div_ceil(MANY_TILES), tiles: MANY_TILES };
+            let blocks = |tiles| all.div_ceil(tiles) * kv_heads;
+            let more = dim == 64 && blocks(MANY_TILES) > MANY_BLOCKS && blocks(MORE_TILES) <= MANY_BLOCKS;
+            let tiles = if more { MORE_TILES } else { MANY_TILES };
+            return Split { splits: 1, parts: 4, groups: all.div_ceil(tiles), tiles };
+        }
+        // The fewest reads of keys and values, by as many clusters as there can be.
+        let groups = (LARGE_CLUSTERS / kv_heads).min(all);
+        if large_clusters && dim == 64 && groups > 0 && all.div_ceil(groups) <= LARGE_TILES {
+            let tiles = all.div_ceil(groups);
+            return Split { splits: LARGE_SPLITS, parts: 1, groups: all.div_ceil(tiles), tiles };
         }
         // Few rows are spread over all multiprocessors of a large device, more rows share what a block reads.
         let most = if dim == 64 { 3 } else { 2 };
-        let wanted = (all * SPLITS * kv_heads as u32).div_ceil(BLOCKS).clamp(1, most);
+        let wanted = (all * SPLITS * kv_heads).div_ceil(BLOCKS).clamp(1, most);
         let groups = all.div_ceil(wanted);
         Split { splits: SPLITS, parts: 1, groups, tiles: all.div_ceil(groups) }
     }
@@ -93,7 +109,7 @@ fn units(dim: usize) -> u32 {
 impl Attend<'_> {
     /// Length of the partial results for up to `rows` rows.
     pub fn partial_len(rows: usize, heads: usize, kv_heads: usize, dim: usize) -> usize {
-        let split = Split::choose(rows, heads, kv_heads, dim);
+        let split = Split::choose(rows, heads, kv_heads, dim, false);
         if split.splits == 1 {
             return 0;
         }
@@ -117,7 +133,7 @@ impl Attend<'_> {
             self.queries.len() >= width && self.out.len() >= width && state.len() == 1,
             "attention operands"
         );
-        let split = Split::choose(rows, heads, kv_heads, dim);
+        let split = Split::choose(rows, heads, kv_heads, dim, clusters && gpu.large_clusters());
         let mut args = AttendArgs {
             state: state.address(),
             q: self.queries.address(),
@@ -135,7 +151,11 @@ impl Attend<'_> {
         };
         let shape = split.shape(kv_heads, dim);
         if clusters || split.splits == 1 {
-            let name = if split.splits == 1 { "attend_many" } else { "attend" };
+            let name = match split.splits {
+                1 => "attend_many",
+                LARGE_SPLITS => "attend_16",
+                _ => "attend",
+            };
             // SAFETY: the arguments have the kernel's layout; sizes were checked above; the kernel clamps positions.
             return unsafe { gpu.launch(&format!("{name}_d{dim}"), shape, &mut [param(&mut args)]) };
         }
@@ -158,16 +178,23 @@ mod tests {
     #[test]
     fn every_query_is_covered_and_every_block_fits() {
         for (heads, kv_heads, dim) in [(9, 3, 64), (14, 2, 64), (12, 2, 128), (28, 4, 128), (32, 32, 128)] {
-            for rows in [8, 16, 32, 64, 128, 256, 512] {
-                let split = Split::choose(rows, heads, kv_heads, dim);
-                let shape = split.shape(kv_heads, dim);
-                let queries = (split.groups * split.tiles * 16) as usize;
-                assert!(queries >= heads / kv_heads * rows, "{heads}/{kv_heads} {rows}: {split:?}");
-                // The least that a device of compute capability 8.0 and up gives a block.
-                assert!(
-                    shape.threads <= 256 && shape.shared <= 101_376,
-                    "{heads}/{kv_heads}x{dim} {rows}: {shape:?}"
-                );
+            for rows in [8, 16, 32, 64, 128, 256, 384, 512, 768, 1024] {
+                for large_clusters in [false, true] {
+                    let split = Split::choose(rows, heads, kv_heads, dim, large_clusters);
+                    let shape = split.shape(kv_heads, dim);
+                    let queries = (split.groups * split.tiles * 16) as usize;
+                    assert!(queries >= heads / kv_heads * rows, "{heads}/{kv_heads} {rows}: {split:?}");
+                    let threads = match (split.splits, dim) {
+                        (1, 64) => 512,
+                        (1, _) => 256,
+                        _ => 192,
+                    };
+                    // The least shared memory that a device of compute capability 8.0 and up gives a block.
+                    assert!(
+                        shape.threads <= threads && shape.shared <= 101_376,
+                        "{heads}/{kv_heads}x{dim} {rows}: {shape:?}"
+                    );
+                }
             }
         }
     }

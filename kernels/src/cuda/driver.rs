@@ -72,6 +72,7 @@ pub struct Gpu {
     processors: u32,
     shared: u32,
     clusters: bool,
+    large_clusters: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -169,9 +170,22 @@ impl Gpu {
         }
         // Code for 9.0 was loaded, not what a newer or older device makes of the PTX for 8.0.
         let clusters = major >= 9 && ptx_version(module)? >= 90;
+        // Sixteen blocks are more than the programming model promises; Hopper has them.
+        let large_clusters = clusters && major == 9;
         let functions = Mutex::default();
         let (processors, shared) = (processors as u32, shared as u32);
-        Ok(Arc::new(Gpu { device, context, stream, module, functions, name, processors, shared, clusters }))
+        Ok(Arc::new(Gpu {
+            device,
+            context,
+            stream,
+            module,
+            functions,
+            name,
+            processors,
+            shared,
+            clusters,
+            large_clusters,
+        }))
     }
 
     /// The device's name, for people.
@@ -192,6 +206,11 @@ impl Gpu {
     /// True when blocks may form clusters and kernels may start before their predecessor has ended (code for 9.0).
     pub fn clusters(&self) -> bool {
         self.clusters
+    }
+
+    /// True when a cluster may have 16 blocks.
+    pub(super) fn large_clusters(&self) -> bool {
+        self.large_clusters
     }
 
     /// Free and total memory in bytes.
@@ -229,7 +248,11 @@ impl Gpu {
         }
     }
 
-    fn function(&self, name: &str, shared: u32) -> Result<sys::CUfunction, CudaError> {
+    fn function(
+        &self,
+        name: &str,
+        Shape { shared, cluster, .. }: Shape,
+    ) -> Result<sys::CUfunction, CudaError> {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = functions.get(name)
             && found.shared >= shared
@@ -252,6 +275,11 @@ impl Gpu {
                 let which = FunctionAttribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
                 check("cuFuncSetAttribute", sys::cuFuncSetAttribute(handle, which, shared as i32))?;
             }
+            // More blocks than every device with clusters promises.
+            if cluster > 8 {
+                let which = FunctionAttribute::CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED;
+                check("cuFuncSetAttribute", sys::cuFuncSetAttribute(handle, which, 1))?;
+            }
         }
         functions.insert(name.to_string(), Function { handle, shared: shared.max(48 << 10) });
         Ok(handle)
@@ -268,7 +296,7 @@ impl Gpu {
         shape: Shape,
         params: &mut [*mut c_void],
     ) -> Result<(), CudaError> {
-        let function = self.function(name, shape.shared)?;
+        let function = self.function(name, shape)?;
         let mut attributes = [MaybeUninit::<sys::CUlaunchAttribute>::zeroed(); 2];
         let mut count = 0;
         if self.clusters {

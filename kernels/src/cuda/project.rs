@@ -127,7 +127,7 @@ impl Project<'_> {
         let chunks = args.k / CHUNK as u32;
         args.run = run(chunks);
         let rows = rows as u32;
-        let (kernel, shape) = match Wide::choose(args.tiles, rows, gpu.processors()) {
+        let (kernel, shape) = match Wide::choose(args.tiles, rows, chunks, gpu.processors()) {
             Some(wide) => (wide.kernel(), wide.shape(args.tiles, rows)),
             None => {
                 let split = Split::choose(args.tiles, rows, chunks, gpu.processors(), gpu.shared());
@@ -171,17 +171,17 @@ impl Split {
             let enough = |&more: &u32| tiles / more * (all / groups) * 3 >= processors * 2;
             Split { tiles: [4, 2].into_iter().find(enough).unwrap_or(1), groups }
         } else {
-            // Found by measuring whole passes on an H100, where kernels overlap: 8, 16, 32, 64 and more rows.
+            // Found by measuring whole passes on an H100, where kernels overlap: 8, 16, 32, 64, 128, 256, 512 and more rows.
             let sizes = if tiles >= processors {
-                [(2, 1), (2, 2), (2, 2), (4, 4), (4, 4)]
+                [(4, 1), (2, 2), (2, 4), (4, 4), (4, 4), (4, 4), (4, 4)]
             } else if 3 * tiles >= processors {
-                [(2, 1), (2, 1), (2, 1), (4, 1), (4, 4)]
+                [(4, 1), (2, 2), (2, 2), (2, 2), (2, 2), (4, 4), (4, 4)]
             } else if chunks <= 24 {
-                [(1, 1), (1, 2), (4, 1), (4, 1), (4, 4)]
+                [(4, 1), (2, 2), (2, 1), (4, 1), (2, 2), (4, 4), (4, 4)]
             } else {
-                [(1, 1), (1, 2), (4, 1), (1, 4), (2, 4)]
+                [(1, 1), (1, 2), (4, 1), (2, 2), (2, 4), (2, 8), (2, 4)]
             };
-            let (tiles, groups) = sizes[all.ilog2().min(4) as usize];
+            let (tiles, groups) = sizes[all.ilog2().min(6) as usize];
             Split { tiles, groups }
         };
         while split.tiles * split.groups > 16 || split.shared(chunks) > limit {
@@ -230,14 +230,14 @@ struct Wide {
 impl Wide {
     /// `None` when there is so little to do that every warp is wanted for a part of the sums. Found by measuring whole
     /// passes on an H100.
-    fn choose(tiles: u32, rows: u32, processors: u32) -> Option<Self> {
+    fn choose(tiles: u32, rows: u32, chunks: u32, processors: u32) -> Option<Self> {
         let wide = Wide { tiles: 4, groups: 4, across: 1, down: 4 };
+        let small = Wide { tiles: 3, groups: 4, across: 1, down: 2 };
         match rows {
             0..128 => None,
             128..256 if tiles < 4 * processors => None,
-            256..512 if (processors..4 * processors).contains(&tiles) => {
-                Some(Wide { tiles: 3, groups: 4, across: 1, down: 2 })
-            }
+            256..512 if (processors..4 * processors).contains(&tiles) => Some(small),
+            768.. if tiles < processors || tiles * chunks < LARGE => Some(small),
             _ => (tiles >= processors).then_some(wide),
         }
     }
@@ -281,9 +281,9 @@ mod tests {
     #[test]
     fn every_launch_fits_every_device() {
         for (tiles, chunks) in SHAPES {
-            for rows in [8, 16, 32, 64, 128, 256, 512] {
+            for rows in [8, 16, 32, 64, 128, 256, 384, 512, 768, 1024] {
                 for (processors, limit) in DEVICES {
-                    let (shape, covered) = match Wide::choose(tiles, rows, processors) {
+                    let (shape, covered) = match Wide::choose(tiles, rows, chunks, processors) {
                         Some(wide) => {
                             let shape = wide.shape(tiles, rows);
                             (

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 /// Rows of one pass.
-pub const MAX_ROWS: usize = 512;
+pub const MAX_ROWS: usize = 1024;
 /// Tokens that a span filled on the device may have.
 pub const MAX_SETTLED: usize = 4096;
 /// Tokens before a span that copies are looked for in.

@@ -22,6 +22,8 @@ struct StepArgs {
     classes: u64,
     blocks: u32,
     fresh: u32,
+    rows: u32,
+    unused: u32,
 }
 
 /// What stands between passes.
@@ -49,13 +51,13 @@ pub struct Step<'a> {
 /// A kernel of `cuda/step.cu`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// The host's state becomes the device's.
-    Feed,
+    /// The host's state, with the ids of so many rows (a multiple of 8), becomes the device's.
+    Feed(usize),
     /// The same, and a span begins.
     FeedSpan,
     /// Picks are published.
     Pick,
-    /// The end of a pass is published.
+    /// The end of a pass, or of a piece of one, is published; the next piece has the next ticket.
     Done,
     /// Drafted picks become the rows of a causal pass, or a causal pass's are accepted and the next round's rows laid.
     Turn,
@@ -66,6 +68,10 @@ impl Step<'_> {
     pub fn launch(&self, gpu: &Gpu, stage: Stage) -> Result<(), CudaError> {
         assert!(self.state.len() == 1 && self.round.len() == 1 && self.span.len() == 1, "step operands");
         assert!(self.best.len() >= Head::best_len(gpu), "bests");
+        assert!(
+            !matches!(stage, Stage::Feed(rows) if rows > MAX_ROWS || !rows.is_multiple_of(8)),
+            "rows of a pass"
+        );
         let mut args = StepArgs {
             state: self.state.address(),
             round: self.round.address(),
@@ -78,9 +84,11 @@ impl Step<'_> {
             classes: self.classes.address(),
             blocks: gpu.processors(),
             fresh: u32::from(stage == Stage::FeedSpan),
+            rows: if let Stage::Feed(rows) = stage { rows as u32 } else { 0 },
+            unused: 0,
         };
         let (name, threads) = match stage {
-            Stage::Feed => ("feed", 160),
+            Stage::Feed(_) => ("feed", 160),
             Stage::FeedSpan => ("feed", 1024),
             Stage::Pick => ("pick", 1024),
             Stage::Done => ("done", 32),

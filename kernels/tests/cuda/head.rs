@@ -89,7 +89,7 @@ fn head(gpu: &Arc<Gpu>, vocab: usize, hidden: usize, rows: usize) {
         classes: &classes,
     };
     let (x_gpu, gain_gpu) = (Buffer::from_slice(gpu, &x).unwrap(), Buffer::from_slice(gpu, &gain).unwrap());
-    between.launch(gpu, Stage::Feed).unwrap();
+    between.launch(gpu, Stage::Feed(0)).unwrap();
     let head = Head { w: &w_gpu, gain: &gain_gpu, eps: EPS, best: &best, logits: Some(&logits) };
     head.launch(gpu, bucket, count, &x_gpu, &state).unwrap();
     between.launch(gpu, Stage::Pick).unwrap();

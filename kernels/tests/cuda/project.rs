@@ -16,7 +16,7 @@ const SHAPES: [(usize, usize, usize, usize, usize); 4] =
 
 pub(crate) fn check(gpu: &Arc<Gpu>, quick: bool) {
     for (heads, kv_heads, dim, hidden, ffn) in SHAPES {
-        for rows in [8, 16, 32, 64, 128, 256, 512] {
+        for rows in [8, 16, 32, 64, 128, 256, 384, 512, 1024] {
             let many = rows > 256;
             if quick && !(rows == 16 || rows == 64 && hidden == 576) || many && hidden > 576 {
                 continue;
@@ -159,7 +159,7 @@ fn gate(gpu: &Arc<Gpu>, rows: usize, hidden: usize, ffn: usize) {
 /// A row's result is the same bits in every bucket: that is what makes a verified token equal to a causal one, and a text
 /// independent of what was cached before.
 fn same_bits(gpu: &Arc<Gpu>) {
-    const MOST: usize = 512;
+    const MOST: usize = 1024;
     let (heads, kv_heads, dim, hidden, ffn) = (9, 3, 64, 576, 1536);
     let mut noise = Noise(3);
     let mut weights = |rows: usize, cols: usize| {
@@ -191,7 +191,7 @@ fn same_bits(gpu: &Arc<Gpu>) {
         [all(&queries), all(&copy), all(&gated), cached.collect()]
     };
     let most = run(MOST);
-    for rows in [8, 16, 32, 64, 128, 256] {
+    for rows in [8, 16, 32, 64, 128, 256, 384, 512, 768] {
         for (what, (few, many)) in
             ["queries", "residual", "gated", "cache"].iter().zip(run(rows).iter().zip(&most))
         {
