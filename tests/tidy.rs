@@ -285,9 +285,11 @@ fn nothing_is_left_lying_about() {
 fn large_files_are_the_model() {
     let large = paths().into_iter().filter(|path| {
         let free = path.starts_with("model/") || path.starts_with("tests/data/");
-        !free && fs::metadata(root().join(path)).unwrap().len() > 1 << 20
+        // The compiled kernels, for three kinds of devices and both formats of weights.
+        let most = if path == "kernels/cuda/cinnabar.fatbin" { 3 << 19 } else { 1 << 20 };
+        !free && fs::metadata(root().join(path)).unwrap().len() > most
     });
-    check(large.collect(), "no file over 1 MB outside model/ and tests/data/");
+    check(large.collect(), "no file over 1 MB (compiled kernels: 1.5) outside model/ and tests/data/");
 }
 
 #[test]

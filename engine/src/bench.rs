@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::cuda::{CudaModel, CudaOptions};
 use crate::error::EngineError;
-use crate::load::{LoadOptions, load_model};
+use crate::load::{LoadOptions, WeightFormat, load_model};
 use crate::model::{Attention, Ceiling, Head, Model};
 use crate::request::Sampling;
 use crate::sampler::Sampler;
@@ -86,8 +86,13 @@ pub fn run(options: &LoadOptions, rounds: usize) -> Result<Report, EngineError> 
 }
 
 /// Measures random weights of another geometry on the GPU of this index.
-pub fn run_random(size: Size, index: usize, rounds: usize) -> Result<Report, EngineError> {
-    let options = CudaOptions { index, ..CudaOptions::default() };
+pub fn run_random(
+    size: Size,
+    index: usize,
+    weights: WeightFormat,
+    rounds: usize,
+) -> Result<Report, EngineError> {
+    let options = CudaOptions { index, weights, ..CudaOptions::default() };
     report(&mut CudaModel::random(size.config(), size.is_tied(), &options)?, rounds)
 }
 

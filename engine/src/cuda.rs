@@ -1,7 +1,8 @@
 //! The model on an NVIDIA GPU: everything resident, one captured graph per number of rows and kind of head.
 //!
 //! The host writes ids and position into mapped memory, launches a graph and watches a word that the last kernel
-//! writes: no copy, no synchronisation call. Weights and rows have 16 bits (11 of precision), sums are f32.
+//! writes: no copy, no synchronisation call. Rows have 16 bits (11 of precision), weights too or 8, sums are
+//! f32.
 
 mod errors;
 mod fill;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use bytemuck::Zeroable;
 use cinnabar_kernels::cuda::attend::Attend;
 use cinnabar_kernels::cuda::head;
+use cinnabar_kernels::cuda::pack::Format as WeightFormat;
 use cinnabar_kernels::cuda::resident::Caches;
 use cinnabar_kernels::cuda::state::{
     Best, Board, History, MAX_HEAD_ROWS, MAX_ROWS, Round, Span, State, Turn,
@@ -44,11 +46,13 @@ pub struct CudaOptions {
     pub clusters: bool,
     /// KV cache slots; `None` is what memory allows, at most eight.
     pub slots: Option<usize>,
+    /// How weights are kept.
+    pub weights: WeightFormat,
 }
 
 impl Default for CudaOptions {
     fn default() -> Self {
-        CudaOptions { index: 0, clusters: true, slots: None }
+        CudaOptions { index: 0, clusters: true, slots: None, weights: WeightFormat::default() }
     }
 }
 
@@ -105,7 +109,8 @@ impl CudaModel {
     /// Random weights of a geometry, for benches.
     pub fn random(config: Config, tied: bool, options: &CudaOptions) -> Result<Self, EngineError> {
         let gpu = open(options)?;
-        let weights = Weights::random(&gpu, &config, tied).map_err(|e| unusable(options, &e))?;
+        let weights =
+            Weights::random(&gpu, &config, tied, options.weights).map_err(|e| unusable(options, &e))?;
         CudaModel::with(config, gpu, weights, options)
     }
 
@@ -218,7 +223,7 @@ impl Model for CudaModel {
     }
 
     fn device(&self) -> String {
-        format!("cuda:{} ({}, 16 bit)", self.index, self.gpu.name())
+        format!("cuda:{} ({}, {})", self.index, self.gpu.name(), self.weights.format)
     }
 
     fn ceiling(&self) -> Option<Ceiling> {

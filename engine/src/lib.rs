@@ -34,7 +34,7 @@ pub use control::{CancelToken, Control, Stop, Watch};
 pub use engine::{Answer, Engine, Load, Status, Ticket};
 pub use error::EngineError;
 pub use infill::Infill;
-pub use load::{Device, LoadOptions, cpu_level, load, load_model};
+pub use load::{Device, LoadOptions, WeightFormat, cpu_level, load, load_model};
 pub use local::Local;
 pub use pace::{Estimate, Source};
 pub use request::{Decoding, DocumentId, Mode, Prompt, Request, Sampling, Snippet};

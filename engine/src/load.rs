@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use cinnabar_kernels::Activations;
+pub use cinnabar_kernels::cuda::pack::Format as WeightFormat;
 
 use crate::config::Config;
 use crate::cpu::{CpuModel, CpuOptions};
@@ -74,6 +75,8 @@ pub struct LoadOptions {
     /// The CPU engine computes in f32 with the weights as they are, which is slower; otherwise it rounds rows to bytes and
     /// weights to seven bits.
     pub exact: bool,
+    /// How a GPU keeps the weights; the CPU engines have one way.
+    pub weights: WeightFormat,
 }
 
 /// Loads a model with its tokeniser. Takes as long as mapping and repacking the weights takes.
@@ -97,14 +100,24 @@ pub fn load_model(options: &LoadOptions) -> Result<Box<dyn Model>, EngineError> 
 }
 
 fn place(config: Config, gguf: &Gguf, options: &LoadOptions) -> Result<Box<dyn Model>, EngineError> {
+    let cuda = CudaOptions { weights: options.weights, ..CudaOptions::default() };
     match options.device {
-        Device::Auto => match CudaModel::new(config.clone(), gguf, &CudaOptions::default()) {
+        Device::Auto => match CudaModel::new(config.clone(), gguf, &cuda) {
             Ok(model) => Ok(Box::new(model)),
             Err(error) => {
+                // Whoever leaves the choice to us, and wants fp8 where there is a GPU, is served here as well.
                 tracing::info!(%error, "no GPU is used");
-                place(config, gguf, &LoadOptions { device: Device::Cpu, ..options.clone() })
+                let weights = WeightFormat::default();
+                place(config, gguf, &LoadOptions { device: Device::Cpu, weights, ..options.clone() })
             }
         },
+        Device::Cpu | Device::Reference if options.weights != WeightFormat::default() => {
+            Err(EngineError::Device {
+                device: options.device.to_string(),
+                reason: format!("{} weights are for a GPU", options.weights),
+                hint: "leave out --weights (the setting `weights`), or use --device cuda or auto".into(),
+            })
+        }
         Device::Cpu => {
             let cpu = CpuOptions {
                 threads: options.threads,
@@ -114,10 +127,7 @@ fn place(config: Config, gguf: &Gguf, options: &LoadOptions) -> Result<Box<dyn M
             Ok(Box::new(CpuModel::new(config, gguf, &cpu)?))
         }
         Device::Reference => Ok(Box::new(Reference::new(config, gguf)?)),
-        Device::Cuda(index) => {
-            let options = CudaOptions { index, ..CudaOptions::default() };
-            Ok(Box::new(CudaModel::new(config, gguf, &options)?))
-        }
+        Device::Cuda(index) => Ok(Box::new(CudaModel::new(config, gguf, &CudaOptions { index, ..cuda })?)),
     }
 }
 

@@ -128,6 +128,44 @@ __device__ __forceinline__ half16 narrow(float x) {
 
 __device__ __forceinline__ float2 unpack(uint32_t v) { return __half22float2(*reinterpret_cast<__half2*>(&v)); }
 
+// A chunk of a weight tile as it is kept, in uint4s: 16 bits a weight, or 8.
+template <bool FP8>
+constexpr int UNIT = FP8 ? 32 : 64;
+
+// Four e4m3 weights as 16-bit values, in their order. Exact.
+__device__ __forceinline__ uint2 expand(uint32_t v) {
+  uint2 wide;
+#if __CUDA_ARCH__ >= 890
+  asm("{\n.reg .b16 low, high;\nmov.b32 {low, high}, %2;\n"
+      "cvt.rn.f16x2.e4m3x2 %0, low;\ncvt.rn.f16x2.e4m3x2 %1, high;\n}"
+      : "=r"(wide.x), "=r"(wide.y)
+      : "r"(v));
+#else
+  // Exponent and mantissa move under the wider exponent, whose offset is 8 more.
+  const uint32_t low = __byte_perm(v, 0, 0x1404), high = __byte_perm(v, 0, 0x3424);
+  const __half2 offset = __float2half2_rn(256.0f);
+  const auto widen = [&](uint32_t x) {
+    x = (x & 0x80008000u) | ((x & 0x7f007f00u) >> 1);
+    __half2 y = __hmul2(*reinterpret_cast<__half2*>(&x), offset);
+    return *reinterpret_cast<uint32_t*>(&y);
+  };
+  wide = make_uint2(widen(low), widen(high));
+#endif
+  return wide;
+}
+
+// The lane's weights of a chunk in shared memory, as mma_chunk takes them.
+template <bool FP8>
+__device__ __forceinline__ void load_weights(const uint4* from, uint4& first, uint4& second) {
+  if constexpr (FP8) {
+    const uint4 v = *from;
+    const uint2 a = expand(v.x), b = expand(v.y), c = expand(v.z), d = expand(v.w);
+    first = make_uint4(a.x, a.y, b.x, b.y), second = make_uint4(c.x, c.y, d.x, d.y);
+  } else {
+    first = from[0], second = from[32];
+  }
+}
+
 __device__ __forceinline__ float sum_of_squares(const uint4& v) {
   float2 a = unpack(v.x), b = unpack(v.y), c = unpack(v.z), d = unpack(v.w);
   return a.x * a.x + a.y * a.y + b.x * b.x + b.y * b.y + c.x * c.x + c.y * c.y + d.x * d.x + d.y * d.y;

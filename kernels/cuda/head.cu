@@ -5,6 +5,8 @@
 // | x       | (R, K) 16-bit, INPUT_SCALE  | rows head_from .. head_from + head_rows of the pass are used            |
 // | gain    | (K) f32                     | of the final norm; not folded, the weights are the embedding as well    |
 // | w       | (vocabulary, K) 16-bit      | tiles as in project.cu                                                  |
+// |         | or e4m3                     | half of that                                                            |
+// | scales  | (vocabulary) f32, with e4m3 | padded to whole tiles                                                   |
 // | best    | (R', blocks) of Best        | of each block's share of the vocabulary: maximum, its id, sum of exp    |
 // | logits  | (R', vocabulary) f32         | only when asked for                                                     |
 //
@@ -19,6 +21,7 @@ namespace cinnabar {
 // Mirrored by kernels/src/cuda/head.rs.
 struct Head {
   const uint4* w;
+  const float* scales;  // of a token, for fp8
   const half16* x;
   const float* gain;
   const State* state;
@@ -42,9 +45,9 @@ __host__ __device__ __forceinline__ uint32_t row_bytes(uint32_t k) { return (k *
 
 constexpr int RING = 8;  // chunks that a warp has in flight, also in kernels/src/cuda/head.rs
 
-template <int NT>
+template <int NT, bool FP8>
 __device__ __forceinline__ void head(const Head& p) {
-  extern __shared__ __align__(16) unsigned char rows[];  // (NT * 8, row_bytes), then the rings (warps, RING, 64 uint4)
+  extern __shared__ __align__(16) unsigned char rows[];  // (NT * 8, row_bytes), then the rings (warps, RING, UNIT)
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
   const int g = lane / 4, q = lane % 4;
   const int chunks = p.k / 32, tiles = (p.vocab + 15) / 16, stride = row_bytes(p.k);
@@ -52,18 +55,18 @@ __device__ __forceinline__ void head(const Head& p) {
   const int first = blockIdx.x * warps + warp, step = gridDim.x * warps;
   const int mine = first < tiles ? (tiles - first + step - 1) / step : 0;  // tiles of this warp
   const int last = mine * chunks;
-  uint4* ring = reinterpret_cast<uint4*>(rows + NT * 8 * stride) + warp * RING * 64 + lane;
+  uint4* ring = reinterpret_cast<uint4*>(rows + NT * 8 * stride) + warp * RING * UNIT<FP8> + lane;
 
   // The chunk to be asked for next.
   int asked = 0, asked_chunk = 0;
-  const uint4* from = p.w + (size_t)first * chunks * 64 + lane;
+  const uint4* from = p.w + (size_t)first * chunks * UNIT<FP8> + lane;
   const auto ask = [&] {
     if (asked < last) {
-      const uint32_t to = shared_address(ring + asked % RING * 64);
+      const uint32_t to = shared_address(ring + asked % RING * UNIT<FP8>);
       copy_async(to, from);
-      copy_async(to + 32 * 16, from + 32);
-      from += 64, asked++;
-      if (++asked_chunk == chunks) asked_chunk = 0, from += (size_t)(step - 1) * chunks * 64;
+      if constexpr (!FP8) copy_async(to + 32 * 16, from + 32);
+      from += UNIT<FP8>, asked++;
+      if (++asked_chunk == chunks) asked_chunk = 0, from += (size_t)(step - 1) * chunks * UNIT<FP8>;
     }
     commit_copies();
   };
@@ -120,9 +123,12 @@ __device__ __forceinline__ void head(const Head& p) {
   float sums[NT][4] = {};
   const unsigned char* row = rows + g * stride + q * 16;
   int chunk = 0, tile = first;
+  float scale_low = 1, scale_high = 1;
   for (int done = 0; done < last; done++) {
+    if (FP8 && chunk == 0) scale_low = p.scales[tile * 16 + g], scale_high = p.scales[tile * 16 + g + 8];
     await_copies<RING - 1>();
-    const uint4 first_half = ring[done % RING * 64], second_half = ring[done % RING * 64 + 32];
+    uint4 first_half, second_half;
+    load_weights<FP8>(ring + done % RING * UNIT<FP8>, first_half, second_half);
 #pragma unroll
     for (int n = 0; n < NT; n++) {
       mma_chunk(sums[n], first_half, second_half, *reinterpret_cast<const uint4*>(row + n * 8 * stride + chunk * 64));
@@ -135,7 +141,7 @@ __device__ __forceinline__ void head(const Head& p) {
 #pragma unroll
       for (int j = 0; j < 2; j++) {
         const uint32_t low_id = tile * 16 + g, high_id = low_id + 8;
-        const float low = sums[n][j], high = sums[n][2 + j];
+        const float low = sums[n][j] * scale_low, high = sums[n][2 + j] * scale_high;
         if (p.logits) {
           float* to = p.logits + (size_t)(row0 + n * 8 + q * 2 + j) * p.vocab;
           if (low_id < p.vocab) to[low_id] = low;
@@ -191,9 +197,12 @@ __device__ __forceinline__ void head(const Head& p) {
 
 }  // namespace cinnabar
 
-#define HEAD(NT)                                                                                           \
-  extern "C" __global__ void __launch_bounds__(256) head_n##NT(const __grid_constant__ cinnabar::Head p) { \
-    cinnabar::head<NT>(p);                                                                                 \
+#define HEAD(NT)                                                                                               \
+  extern "C" __global__ void __launch_bounds__(256) head_n##NT(const __grid_constant__ cinnabar::Head p) {     \
+    cinnabar::head<NT, false>(p);                                                                              \
+  }                                                                                                            \
+  extern "C" __global__ void __launch_bounds__(256) head_fp8_n##NT(const __grid_constant__ cinnabar::Head p) { \
+    cinnabar::head<NT, true>(p);                                                                               \
   }
 HEAD(1)
 HEAD(2)

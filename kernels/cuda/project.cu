@@ -8,6 +8,8 @@
 // |---------|--------------------------------|---------------------------------------------------------------------|
 // | w       | (N, K) 16-bit, gain of the     | tiles of 16 rows x 32 columns, 1 KiB each, in the order of common.cuh, |
 // |         | norm folded in                 | mma_chunk: 16 bytes a lane, twice; see kernels/src/cuda/pack.rs     |
+// |         | or e4m3                        | half of that, 16 bytes a lane                                       |
+// | scales  | (N) f32, with e4m3             | of an output                                                        |
 // | x       | (R, K) 16-bit, INPUT_SCALE     | row-major                                                           |
 // | sums    | f32 in registers               | lane (g, q): rows g, g+8 of the weight tile; activation rows 2q+0,1 |
 //
@@ -32,6 +34,7 @@ __host__ __device__ constexpr int stages(int tiles) { return tiles == 2 ? 3 : 4;
 // Mirrored by kernels/src/cuda/project.rs.
 struct Project {
   const uint4* w;
+  const float* scales;  // N in tile order, for fp8
   const half16* x;
   uint32_t k;      // multiple of 32
   uint32_t tiles;  // N / 16
@@ -149,12 +152,22 @@ __device__ __forceinline__ float4 scaled(const float4& v, float a, float b) {
   return make_float4(__fmul_rn(v.x, a), __fmul_rn(v.y, b), __fmul_rn(v.z, a), __fmul_rn(v.w, b));
 }
 
-template <int EPI, int MT, int NT>
+// The same, of features g and g + 8 of a tile.
+__device__ __forceinline__ float2 load_scales(const Project& p, int tile, int g) {
+  const float* from = p.scales + min(tile, (int)p.tiles - 1) * 16 + g;
+  return make_float2(from[0], from[8]);
+}
+
+__device__ __forceinline__ float4 scaled_features(const float4& v, const float2& by) {
+  return make_float4(__fmul_rn(v.x, by.x), __fmul_rn(v.y, by.x), __fmul_rn(v.z, by.y), __fmul_rn(v.w, by.y));
+}
+
+template <int EPI, int MT, int NT, bool FP8>
 __device__ __forceinline__ void project(const Project& p) {
   constexpr bool NORM = EPI != ADD;
   constexpr int STAGES = stages(MT);
   constexpr int GROUPS = MT * NT * 32;     // float4s of a block's sums
-  constexpr int SLOT = MT * 64 + NT * 32;  // uint4s of a chunk: weights, then rows
+  constexpr int SLOT = MT * UNIT<FP8> + NT * 32;  // uint4s of a chunk: weights, then rows
   // The slots of all warps (stages, SLOT); later the sums (warps, GROUPS) and the squares (warps, NT * 8).
   extern __shared__ uint4 shared[];
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
@@ -169,7 +182,7 @@ __device__ __forceinline__ void project(const Project& p) {
   const uint4* weights[MT];
   const uint4* inputs[NT];
 #pragma unroll
-  for (int m = 0; m < MT; m++) weights[m] = p.w + ((size_t)min(tile0 + m, last_tile) * chunks + first) * 64 + lane;
+  for (int m = 0; m < MT; m++) weights[m] = p.w + ((size_t)min(tile0 + m, last_tile) * chunks + first) * UNIT<FP8> + lane;
 #pragma unroll
   for (int n = 0; n < NT; n++) {
     inputs[n] = reinterpret_cast<const uint4*>(p.x) + (size_t)(row0 + n * 8 + g) * (p.k / 8) + first * 4 + q;
@@ -180,13 +193,15 @@ __device__ __forceinline__ void project(const Project& p) {
   const auto copy_weights = [&](int ahead, int s) {
 #pragma unroll
     for (int m = 0; m < MT; m++) {
-      copy_async(to + (s * SLOT + m * 64) * 16, weights[m] + ahead * 64);
-      copy_async(to + (s * SLOT + m * 64 + 32) * 16, weights[m] + ahead * 64 + 32);
+#pragma unroll
+      for (int part = 0; part < UNIT<FP8>; part += 32) {
+        copy_async(to + (s * SLOT + m * UNIT<FP8> + part) * 16, weights[m] + ahead * UNIT<FP8> + part);
+      }
     }
   };
   const auto copy_rows = [&](int ahead, int s) {
 #pragma unroll
-    for (int n = 0; n < NT; n++) copy_async(to + (s * SLOT + MT * 64 + n * 32) * 16, inputs[n] + ahead * 4);
+    for (int n = 0; n < NT; n++) copy_async(to + (s * SLOT + MT * UNIT<FP8> + n * 32) * 16, inputs[n] + ahead * 4);
   };
 
 #pragma unroll
@@ -204,6 +219,8 @@ __device__ __forceinline__ void project(const Project& p) {
     at = __ldcg(&p.state->at), rows = __ldcg(&p.state->rows), slot = __ldcg(&p.state->slot);
     if (threadIdx.x < GROUPS) load(threadIdx.x);
   }
+  float2 scales = {};
+  if constexpr (FP8) scales = load_scales(p, tile0 + threadIdx.x % GROUPS / 32 / NT, threadIdx.x % 32 / 4);
   await_previous();
 #pragma unroll
   for (int s = 0; s < STAGES; s++) {
@@ -225,10 +242,11 @@ __device__ __forceinline__ void project(const Project& p) {
       const uint4* from = ring + s * SLOT;
       uint4 x[NT];
 #pragma unroll
-      for (int n = 0; n < NT; n++) x[n] = from[MT * 64 + n * 32];
+      for (int n = 0; n < NT; n++) x[n] = from[MT * UNIT<FP8> + n * 32];
 #pragma unroll
       for (int m = 0; m < MT; m++) {
-        const uint4 a = from[m * 64], b = from[m * 64 + 32];
+        uint4 a, b;
+        load_weights<FP8>(from + m * UNIT<FP8>, a, b);
 #pragma unroll
         for (int n = 0; n < NT; n++) mma_chunk(sums[m][n], a, b, x[n]);
       }
@@ -240,7 +258,7 @@ __device__ __forceinline__ void project(const Project& p) {
       commit_copies();
     }
 #pragma unroll
-    for (int m = 0; m < MT; m++) weights[m] += STAGES * 64;
+    for (int m = 0; m < MT; m++) weights[m] += STAGES * UNIT<FP8>;
 #pragma unroll
     for (int n = 0; n < NT; n++) inputs[n] += STAGES * 4;
   }
@@ -279,6 +297,10 @@ __device__ __forceinline__ void project(const Project& p) {
       const float4 o = all[i * GROUPS + e];
       v.x += o.x, v.y += o.y, v.z += o.z, v.w += o.w;
     }
+    if constexpr (FP8) {
+      if (e != threadIdx.x) scales = load_scales(p, tile, e % 32 / 4);
+      v = scaled_features(v, scales);
+    }
     if constexpr (NORM) {
       float a = 0, b = 0;
 #pragma unroll
@@ -300,7 +322,11 @@ __device__ __forceinline__ void project(const Project& p) {
 #define PROJECT(NAME, EPI, MT, NT)                                              \
   extern "C" __global__ void __launch_bounds__(384)                             \
       NAME##_m##MT##_n##NT(const __grid_constant__ cinnabar::Project p) {       \
-    cinnabar::project<cinnabar::EPI, MT, NT>(p);                                \
+    cinnabar::project<cinnabar::EPI, MT, NT, false>(p);                         \
+  }                                                                             \
+  extern "C" __global__ void __launch_bounds__(384)                             \
+      NAME##_fp8_m##MT##_n##NT(const __grid_constant__ cinnabar::Project p) {   \
+    cinnabar::project<cinnabar::EPI, MT, NT, true>(p);                          \
   }
 #define PROJECT_ALL(NAME, EPI) \
   PROJECT(NAME, EPI, 1, 1)     \

@@ -10,24 +10,24 @@ namespace cinnabar {
 // Chunks in flight, also in kernels/src/cuda/project.rs.
 constexpr int WIDE_STAGES = 6;
 
-template <int EPI, int MT, int NT, int WM, int WN>
+template <int EPI, int MT, int NT, int WM, int WN, bool FP8>
 __device__ __forceinline__ void wide(const Project& p) {
   constexpr bool NORM = EPI != ADD;
   constexpr int STAGES = WIDE_STAGES, TILES = WM * MT, GROUPS = WN * NT, THREADS = WM * WN * 32;
-  constexpr int SLOT = TILES * 64 + GROUPS * 32;  // uint4s of a chunk: weights, then rows
+  constexpr int PART = UNIT<FP8>, SLOT = TILES * PART + GROUPS * 32;  // uint4s of a chunk: weights, then rows
   extern __shared__ uint4 shared[];               // (STAGES, SLOT)
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, q = lane % 4;
   const int wm = warp % WM, wn = warp / WM;
   const int tile0 = blockIdx.x * TILES, row0 = blockIdx.y * GROUPS * 8;
   const int chunks = p.k / 32, last_tile = p.tiles - 1;
 
-  constexpr int WEIGHTS = TILES * 64 / THREADS, ROWS = GROUPS * 32 / THREADS;  // uint4s that a thread copies
-  static_assert(WEIGHTS * THREADS == TILES * 64 && ROWS * THREADS == GROUPS * 32, "threads copy alike");
+  constexpr int WEIGHTS = (TILES * PART + THREADS - 1) / THREADS, ROWS = GROUPS * 32 / THREADS;  // uint4s that a thread copies
+  static_assert(ROWS * THREADS == GROUPS * 32, "threads copy alike");
   uint32_t weights[WEIGHTS], inputs[ROWS];  // where from, of chunk 0
 #pragma unroll
   for (int j = 0; j < WEIGHTS; j++) {
     const int i = threadIdx.x + j * THREADS;
-    weights[j] = min(tile0 + i / 64, last_tile) * chunks * 64 + i % 64;
+    weights[j] = min(tile0 + i / PART, last_tile) * chunks * PART + i % PART;
   }
 #pragma unroll
   for (int j = 0; j < ROWS; j++) {
@@ -38,13 +38,16 @@ __device__ __forceinline__ void wide(const Project& p) {
   const auto copy_weights = [&](int chunk, int place) {
     if (chunk >= chunks) return;
     const uint32_t to = slots + place * SLOT * 16;
-    const uint4* from = p.w + chunk * 64;
+    const uint4* from = p.w + chunk * PART;
 #pragma unroll
-    for (int j = 0; j < WEIGHTS; j++) copy_async(to + j * THREADS * 16, from + weights[j]);
+    for (int j = 0; j < WEIGHTS; j++) {
+      if (WEIGHTS * THREADS > TILES * PART && threadIdx.x + j * THREADS >= TILES * PART) break;
+      copy_async(to + j * THREADS * 16, from + weights[j]);
+    }
   };
   const auto copy_rows = [&](int chunk, int place) {
     if (chunk >= chunks) return;
-    const uint32_t to = slots + (place * SLOT + TILES * 64) * 16;
+    const uint32_t to = slots + (place * SLOT + TILES * PART) * 16;
     const uint4* from = reinterpret_cast<const uint4*>(p.x) + chunk * 4;
 #pragma unroll
     for (int j = 0; j < ROWS; j++) copy_async(to + j * THREADS * 16, from + inputs[j]);
@@ -74,15 +77,16 @@ __device__ __forceinline__ void wide(const Project& p) {
     copy_weights(chunk + STAGES - 1, free);
     copy_rows(chunk + STAGES - 1, free);
     commit_copies();
-    const uint4* w = shared + place * SLOT + wm * MT * 64 + lane;
-    const uint4* from = shared + place * SLOT + TILES * 64 + wn * NT * 32 + lane;
+    const uint4* w = shared + place * SLOT + wm * MT * PART + lane;
+    const uint4* from = shared + place * SLOT + TILES * PART + wn * NT * 32 + lane;
     place = place + 1 == STAGES ? 0 : place + 1;
     uint4 x[NT];
 #pragma unroll
     for (int n = 0; n < NT; n++) x[n] = from[n * 32];
 #pragma unroll
     for (int m = 0; m < MT; m++) {
-      const uint4 first = w[m * 64], second = w[m * 64 + 32];
+      uint4 first, second;
+      load_weights<FP8>(w + m * PART, first, second);
 #pragma unroll
       for (int n = 0; n < NT; n++) mma_chunk(sums[m][n], first, second, x[n]);
     }
@@ -143,6 +147,7 @@ __device__ __forceinline__ void wide(const Project& p) {
       const int tile = tile0 + wm * MT + m;
       if (tile > last_tile) continue;
       float4 v = make_float4(total[m][n][0], total[m][n][1], total[m][n][2], total[m][n][3]);
+      if constexpr (FP8) v = scaled_features(v, load_scales(p, tile, g));
       if constexpr (NORM) v = scaled(v, a, b);
       finish<EPI>(p, tile, g, row, v, at, rows, slot, beside[n][m]);
     }
@@ -155,7 +160,11 @@ __device__ __forceinline__ void wide(const Project& p) {
 #define WIDE(NAME, EPI, MT, NT, WM, WN)                                             \
   extern "C" __global__ void __launch_bounds__(WM * WN * 32)                        \
       NAME##_wide_##MT##NT##WM##WN(const __grid_constant__ cinnabar::Project p) {   \
-    cinnabar::wide<cinnabar::EPI, MT, NT, WM, WN>(p);                               \
+    cinnabar::wide<cinnabar::EPI, MT, NT, WM, WN, false>(p);                        \
+  }                                                                                 \
+  extern "C" __global__ void __launch_bounds__(WM * WN * 32)                        \
+      NAME##_fp8_wide_##MT##NT##WM##WN(const __grid_constant__ cinnabar::Project p) { \
+    cinnabar::wide<cinnabar::EPI, MT, NT, WM, WN, true>(p);                         \
   }
 #define WIDE_ALL(MT, NT, WM, WN)       \
   WIDE(qkv, QKV, MT, NT, WM, WN)       \

@@ -10,7 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cinnabar_engine::{Decoding, Device, Mode};
+use cinnabar_engine::{Decoding, Device, Mode, WeightFormat};
 use serde_json::{Map, Value};
 
 use keys::{KEYS, Key};
@@ -27,6 +27,8 @@ pub struct Settings {
     pub model: Option<PathBuf>,
     /// Where the model runs.
     pub device: Device,
+    /// How a GPU keeps the weights.
+    pub weights: WeightFormat,
     /// Threads of the CPU engine; without it one per physical core.
     pub threads: Option<usize>,
     /// How a suggestion is denoised.
@@ -155,6 +157,7 @@ impl Layers {
         let mut settings = Settings {
             model: None,
             device: Device::default(),
+            weights: WeightFormat::default(),
             threads: None,
             mode: decoding.mode,
             block: decoding.block,
@@ -208,6 +211,7 @@ pub(crate) fn need_restart(old: &Settings, new: &Settings) -> Vec<&'static str> 
     let differ = [
         ("model", old.model != new.model),
         ("device", old.device != new.device),
+        ("weights", old.weights != new.weights),
         ("threads", old.threads != new.threads),
     ];
     differ.into_iter().filter(|(_, differ)| *differ).map(|(name, _)| name).collect()

@@ -239,8 +239,7 @@ impl CudaModel {
             HeadKind::Picks(count) => (self, count, None),
             HeadKind::Logits(count) => (self, count, self.arena.logits.as_ref()),
         };
-        let w_head = w.head.as_ref().unwrap_or(&w.embedding);
-        let head = head::Head { w: w_head, gain: &w.norm, eps: c.norm_eps, best: &a.best, logits };
+        let head = head::Head { w: w.head(), gain: &w.norm, eps: c.norm_eps, best: &a.best, logits };
         head.launch(gpu, rows, count, &a.x16, &a.state)
     }
 }

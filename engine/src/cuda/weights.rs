@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use cinnabar_kernels::cuda::pack::{gate_up_row, pack, rotary_row};
-use cinnabar_kernels::cuda::resident::Weights as Packed;
-use cinnabar_kernels::cuda::{Buffer, CudaError, Gpu, Half};
+use cinnabar_kernels::cuda::pack::{Format, Packed, gate_up_row, pack, rotary_row};
+use cinnabar_kernels::cuda::resident::Weights as Resident;
+use cinnabar_kernels::cuda::{Buffer, CudaError, Gpu};
 use half::f16;
 
 use super::{CudaOptions, unusable};
@@ -13,32 +13,34 @@ use crate::error::EngineError;
 use crate::gguf::{Gguf, Q8_0_BYTES, Q8_0_WEIGHTS};
 
 pub(super) struct Weights {
-    /// (vocab, hidden)
-    pub(super) embedding: Packed,
-    /// (vocab, hidden), if it is not the embedding.
-    pub(super) head: Option<Packed>,
+    /// (vocab, hidden), always 16 bits: a pass reads a few rows of it.
+    pub(super) embedding: Resident,
+    /// (vocab, hidden), if it is not the embedding as it is kept.
+    head: Option<Resident>,
     pub(super) layers: Vec<Layer>,
     /// Gain of the final norm (hidden).
     pub(super) norm: Buffer<f32>,
+    /// How all but the embedding is kept.
+    pub(super) format: Format,
 }
 
 pub(super) struct Layer {
     /// Queries and keys in rotary pairs, then values: (q width + 2 kv width, hidden).
-    pub(super) qkv: Packed,
+    pub(super) qkv: Resident,
     /// In the order of `qkv`.
     pub(super) bias: Option<Buffer<f32>>,
-    pub(super) output: Packed,
+    pub(super) output: Resident,
     /// Gate and up by eights: (2 ffn, hidden).
-    pub(super) gate_up: Packed,
-    pub(super) down: Packed,
+    pub(super) gate_up: Resident,
+    pub(super) down: Resident,
 }
 
 /// Packed matrices of a layer, on the host.
 struct HostLayer {
-    qkv: Vec<Half>,
-    output: Vec<Half>,
-    gate_up: Vec<Half>,
-    down: Vec<Half>,
+    qkv: Packed,
+    output: Packed,
+    gate_up: Packed,
+    down: Packed,
 }
 
 impl Weights {
@@ -52,39 +54,49 @@ impl Weights {
             let what = format!("has heads of size {}, the GPU engine takes 64 or 128", config.head_dim);
             return Err(gguf.bad(what, "use --device cpu"));
         }
-        let (hidden, ffn) = (config.hidden, config.ffn);
-        let upload = |packed: &[Half], rows, cols| {
-            Packed::new(gpu, packed, rows, cols).map_err(|e| unusable(options, &e))
-        };
+        let (hidden, format) = (config.hidden, options.weights);
+        let upload = |packed: &Packed| Resident::new(gpu, packed).map_err(|e| unusable(options, &e));
         let mut layers = Vec::with_capacity(config.layers);
-        for host in pack_layers(config, gguf)? {
+        for host in pack_layers(config, gguf, format)? {
             layers.push(Layer {
-                qkv: upload(&host.qkv, config.q_width() + 2 * config.kv_width(), hidden)?,
+                qkv: upload(&host.qkv)?,
                 bias: None,
-                output: upload(&host.output, hidden, config.q_width())?,
-                gate_up: upload(&host.gate_up, 2 * ffn, hidden)?,
-                down: upload(&host.down, hidden, ffn)?,
+                output: upload(&host.output)?,
+                gate_up: upload(&host.gate_up)?,
+                down: upload(&host.down)?,
             });
         }
-        let matrix = |name| -> Result<Packed, EngineError> {
+        let matrix = |name, format| -> Result<Resident, EngineError> {
             let source = Source::new(gguf, name, config.vocab, hidden)?;
-            upload(&pack(config.vocab, hidden, |i, out| source.row(i, out)), config.vocab, hidden)
+            upload(&pack(format, config.vocab, hidden, |i, out| source.row(i, out)))
         };
-        let head = if gguf.has("output.weight") { Some(matrix("output.weight")?) } else { None };
+        let head = match (gguf.has("output.weight"), format) {
+            (true, format) => Some(matrix("output.weight", format)?),
+            (false, Format::Half) => None,
+            (false, format) => Some(matrix("token_embd.weight", format)?),
+        };
         let norm = gguf.f32("output_norm.weight", hidden)?;
         let norm = Buffer::from_slice(gpu, &norm).map_err(|e| unusable(options, &e))?;
-        let embedding = matrix("token_embd.weight")?;
+        let embedding = matrix("token_embd.weight", Format::Half)?;
         gguf.release_pages();
-        Ok(Weights { embedding, head, layers, norm })
+        Ok(Weights { embedding, head, layers, norm, format })
     }
 
     /// Uniform random weights whose products keep the size of their input.
-    pub(super) fn random(gpu: &Arc<Gpu>, config: &Config, tied: bool) -> Result<Self, CudaError> {
+    pub(super) fn random(
+        gpu: &Arc<Gpu>,
+        config: &Config,
+        tied: bool,
+        format: Format,
+    ) -> Result<Self, CudaError> {
         let mut seed = 0;
-        let mut noise = |rows, cols: usize| {
+        let mut of = |format, rows, cols: usize| {
             seed += 1;
-            Packed::noise(gpu, rows, cols, (3.0 / cols as f32).sqrt(), 0x85eb_ca6b_u32.wrapping_mul(seed))
+            let seed = 0x85eb_ca6b_u32.wrapping_mul(seed);
+            Resident::noise(gpu, format, rows, cols, (3.0 / cols as f32).sqrt(), seed)
         };
+        let embedding = of(Format::Half, config.vocab, config.hidden)?;
+        let mut noise = |rows, cols| of(format, rows, cols);
         let (hidden, ffn) = (config.hidden, config.ffn);
         let mut layers = Vec::with_capacity(config.layers);
         for _ in 0..config.layers {
@@ -97,32 +109,38 @@ impl Weights {
                 down: noise(hidden, ffn)?,
             });
         }
-        let embedding = noise(config.vocab, hidden)?;
-        let head = if tied { None } else { Some(noise(config.vocab, hidden)?) };
-        Ok(Weights { embedding, head, layers, norm: Buffer::from_slice(gpu, &vec![1.0; hidden])? })
+        let shared = tied && format == Format::Half;
+        let head = if shared { None } else { Some(noise(config.vocab, hidden)?) };
+        let norm = Buffer::from_slice(gpu, &vec![1.0; hidden])?;
+        Ok(Weights { embedding, head, layers, norm, format })
+    }
+
+    /// (vocab, hidden)
+    pub(super) fn head(&self) -> &Resident {
+        self.head.as_ref().unwrap_or(&self.embedding)
     }
 
     /// Bytes that one pass reads.
     pub(super) fn bytes(&self) -> usize {
         let layer = |l: &Layer| l.qkv.bytes() + l.output.bytes() + l.gate_up.bytes() + l.down.bytes();
-        self.head.as_ref().unwrap_or(&self.embedding).bytes() + self.layers.iter().map(layer).sum::<usize>()
+        self.head().bytes() + self.layers.iter().map(layer).sum::<usize>()
     }
 }
 
 /// Packs all layers, on as many threads as there are processors.
-fn pack_layers(config: &Config, gguf: &Gguf) -> Result<Vec<HostLayer>, EngineError> {
+fn pack_layers(config: &Config, gguf: &Gguf, format: Format) -> Result<Vec<HostLayer>, EngineError> {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
     let share = config.layers.div_ceil(threads);
     let layers: Vec<usize> = (0..config.layers).collect();
     let parts: Vec<Result<Vec<HostLayer>, EngineError>> = std::thread::scope(|scope| {
-        let work = |part: &[usize]| part.iter().map(|&i| pack_layer(config, gguf, i)).collect();
+        let work = |part: &[usize]| part.iter().map(|&i| pack_layer(config, gguf, format, i)).collect();
         let running: Vec<_> = layers.chunks(share).map(|part| scope.spawn(move || work(part))).collect();
         running.into_iter().map(|t| t.join().expect("packing does not panic")).collect()
     });
     Ok(parts.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
-fn pack_layer(config: &Config, gguf: &Gguf, layer: usize) -> Result<HostLayer, EngineError> {
+fn pack_layer(config: &Config, gguf: &Gguf, format: Format, layer: usize) -> Result<HostLayer, EngineError> {
     let (hidden, ffn, dim) = (config.hidden, config.ffn, config.head_dim);
     let (q_width, kv_width) = (config.q_width(), config.kv_width());
     let name = |part: &str| format!("blk.{layer}.{part}.weight");
@@ -132,7 +150,7 @@ fn pack_layer(config: &Config, gguf: &Gguf, layer: usize) -> Result<HostLayer, E
 
     let q = source("attn_q", q_width, hidden)?;
     let (k, v) = (source("attn_k", kv_width, hidden)?, source("attn_v", kv_width, hidden)?);
-    let qkv = pack(q_width + 2 * kv_width, hidden, |i, out| {
+    let qkv = pack(format, q_width + 2 * kv_width, hidden, |i, out| {
         match i {
             i if i < q_width => q.row(rotary_row(i, dim, true), out),
             i if i < q_width + kv_width => k.row(rotary_row(i - q_width, dim, true), out),
@@ -141,7 +159,7 @@ fn pack_layer(config: &Config, gguf: &Gguf, layer: usize) -> Result<HostLayer, E
         scale(out, &attn_norm);
     });
     let (gate, up) = (source("ffn_gate", ffn, hidden)?, source("ffn_up", ffn, hidden)?);
-    let gate_up = pack(2 * ffn, hidden, |i, out| {
+    let gate_up = pack(format, 2 * ffn, hidden, |i, out| {
         let (is_up, row) = gate_up_row(i);
         if is_up {
             up.row(row, out)
@@ -154,9 +172,9 @@ fn pack_layer(config: &Config, gguf: &Gguf, layer: usize) -> Result<HostLayer, E
     let down = source("ffn_down", hidden, ffn)?;
     Ok(HostLayer {
         qkv,
-        output: pack(hidden, q_width, |i, out| output.row(i, out)),
+        output: pack(format, hidden, q_width, |i, out| output.row(i, out)),
         gate_up,
-        down: pack(hidden, ffn, |i, out| down.row(i, out)),
+        down: pack(format, hidden, ffn, |i, out| down.row(i, out)),
     })
 }
 

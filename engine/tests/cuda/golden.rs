@@ -7,12 +7,13 @@ use safetensors::SafeTensors;
 
 use crate::support::{goldens, model_file, options};
 
-/// Largest difference of a stored logit: bf16 keeps 8 bits, logits reach 30, and 30 layers add their rounding.
-const LOGIT_TOLERANCE: f32 = 1.0;
+/// Largest difference of a stored logit: 16 bits keep 11 of precision, logits reach 30, and 30 layers add their rounding. Three
+/// times what an H100 gives, as are those below.
+const LOGIT_TOLERANCE: f32 = 0.18;
 /// Root of the mean square of the differences.
-const LOGIT_RMS: f64 = 0.12;
+const LOGIT_RMS: f64 = 0.02;
 /// Another token may be first where the best two are closer than this.
-const TIE: f32 = 0.3;
+const TIE: f32 = 0.05;
 
 /// Logits of the last stream row, a masked and a half-revealed block.
 pub(crate) fn logits(model: &mut CudaModel) {
@@ -162,5 +163,5 @@ pub(crate) fn reference(infill: &mut Local, device: Device) {
         }
     }
     println!("causal texts equal on {} and here: {equal} of {asked}", other.describe());
-    assert!(equal * 100 >= asked * 85);
+    assert!(equal * 100 >= asked * 95);
 }

@@ -2,6 +2,7 @@
 
 use super::driver::{CudaError, Gpu, Shape, param};
 use super::memory::Buffer;
+use super::pack::Format;
 use super::resident::Weights;
 use super::state::{Best, MAX_HEAD_ROWS, MAX_ROWS, State};
 use super::{Half, kept_eps};
@@ -15,6 +16,7 @@ const HEAD_WARPS: u32 = 8;
 #[repr(C)]
 struct HeadArgs {
     w: u64,
+    scales: u64,
     x: u64,
     gain: u64,
     state: u64,
@@ -49,7 +51,7 @@ impl Head<'_> {
     /// Bytes of shared memory for `groups` times eight rows.
     fn shared(&self, groups: u32) -> u32 {
         let row = (self.w.cols as u32 * 2).next_multiple_of(128) + 64;
-        groups * 8 * row + HEAD_WARPS * RING * 1024
+        groups * 8 * row + HEAD_WARPS * RING * 512 * self.w.format.bytes() as u32
     }
 
     /// Enqueues the head over up to `count` rows (8, 16, 32 or 64) of `x` (rows, hidden); the state says which.
@@ -72,6 +74,7 @@ impl Head<'_> {
         }
         let mut args = HeadArgs {
             w: self.w.packed.address(),
+            scales: self.w.scales(),
             x: x.address(),
             gain: self.gain.address(),
             state: state.address(),
@@ -88,7 +91,8 @@ impl Head<'_> {
             shared: self.shared(groups),
             cluster: 1,
         };
+        let name = if self.w.format == Format::Fp8 { "head_fp8" } else { "head" };
         // SAFETY: the arguments have the kernel's layout; sizes were checked above; rows are clamped by the kernel.
-        unsafe { gpu.launch(&format!("head_n{groups}"), shape, &mut [param(&mut args)]) }
+        unsafe { gpu.launch(&format!("{name}_n{groups}"), shape, &mut [param(&mut args)]) }
     }
 }

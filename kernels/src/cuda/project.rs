@@ -2,7 +2,7 @@
 
 use super::driver::{CudaError, Gpu, Shape, param};
 use super::memory::Buffer;
-use super::pack::{CHUNK, TILE};
+use super::pack::{CHUNK, Format, TILE};
 use super::resident::{Caches, Weights};
 use super::state::{MAX_ROWS, State, Turn};
 use super::{Half, kept_eps};
@@ -12,6 +12,7 @@ use super::{Half, kept_eps};
 #[repr(C)]
 struct ProjectArgs {
     w: u64,
+    scales: u64,
     x: u64,
     k: u32,
     tiles: u32,
@@ -71,6 +72,7 @@ impl Project<'_> {
         assert!(x.len() >= rows * w.cols && state.len() == 1, "input of a projection");
         let mut args = ProjectArgs {
             w: w.packed.address(),
+            scales: w.scales(),
             x: x.address(),
             k: w.cols as u32,
             tiles: (w.rows / TILE) as u32,
@@ -91,7 +93,7 @@ impl Project<'_> {
             layers: 0,
             capacity: 0,
         };
-        let name = match *self {
+        let mut name = match *self {
             Project::Qkv { rope, bias, caches, layer, queries, eps } => {
                 let (kv, dim) = (caches.kv_heads, caches.dim);
                 let heads = w.rows / dim - 2 * kv;
@@ -126,14 +128,16 @@ impl Project<'_> {
         };
         let chunks = args.k / CHUNK as u32;
         args.run = run(chunks);
-        let rows = rows as u32;
-        let (kernel, shape) = match Wide::choose(args.tiles, rows, chunks, gpu.processors()) {
-            Some(wide) => (wide.kernel(), wide.shape(args.tiles, rows)),
-            None => {
-                let split = Split::choose(args.tiles, rows, chunks, gpu.processors(), gpu.shared());
-                (format!("m{}_n{}", split.tiles, split.groups), split.shape(args.tiles, rows, chunks))
-            }
-        };
+        let work = Work { tiles: args.tiles, chunks, rows: rows as u32, unit: 512 * w.format.bytes() as u32 };
+        let limits = Limits { processors: gpu.processors(), shared: gpu.shared() };
+        let (kernel, shape) = work.place(limits);
+        if w.format == Format::Fp8 {
+            name = match name {
+                "qkv" => "qkv_fp8",
+                "add" => "add_fp8",
+                _ => "swiglu_fp8",
+            };
+        }
         // SAFETY: the arguments have the kernel's layout; sizes were checked above; positions and slots in the state are
         // checked by the kernel (positions) and by whoever writes it (slots, `Step::launch`).
         unsafe { gpu.launch(&format!("{name}_{kernel}"), shape, &mut [param(&mut args)]) }
@@ -150,7 +154,42 @@ fn run(chunks: u32) -> u32 {
     }
 }
 
-/// Weight tiles times chunks, 1 KiB each, from which no cache keeps the weights for a second reader.
+/// What a projection has to do, and on which device.
+#[derive(Debug, Clone, Copy)]
+struct Work {
+    /// Weight tiles, and chunks of each.
+    tiles: u32,
+    chunks: u32,
+    rows: u32,
+    /// Bytes of a weight tile's chunk.
+    unit: u32,
+}
+
+/// What a kernel may take.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    processors: u32,
+    /// Bytes of shared memory of a block.
+    shared: u32,
+}
+
+impl Work {
+    /// The kernel, without what it computes, and its launch.
+    fn place(self, limits: Limits) -> (String, Shape) {
+        if let Some(wide) = Wide::choose(self, limits) {
+            return (wide.kernel(), wide.shape(self));
+        }
+        let split = Split::choose(self, limits);
+        (format!("m{}_n{}", split.tiles, split.groups), split.shape(self))
+    }
+
+    /// Runs of chunks.
+    fn runs(self) -> u32 {
+        self.chunks.div_ceil(run(self.chunks))
+    }
+}
+
+/// Weight tiles times chunks from which no cache keeps the weights for a second reader.
 const LARGE: u32 = 8 << 10;
 
 /// How a projection of few rows is split over blocks and warps: `cuda/project.cu`.
@@ -163,8 +202,9 @@ struct Split {
 }
 
 impl Split {
-    fn choose(tiles: u32, rows: u32, chunks: u32, processors: u32, limit: u32) -> Self {
-        let all = rows / 8;
+    fn choose(work: Work, limits: Limits) -> Self {
+        let Work { tiles, chunks, rows, .. } = work;
+        let (all, processors) = (rows / 8, limits.processors);
         let mut split = if tiles * chunks >= LARGE {
             // Reading the weights is what takes time: once, by as many blocks as there are processors or nearly.
             let groups = all.min(8);
@@ -184,7 +224,7 @@ impl Split {
             let (tiles, groups) = sizes[all.ilog2().min(6) as usize];
             Split { tiles, groups }
         };
-        while split.tiles * split.groups > 16 || split.shared(chunks) > limit {
+        while split.tiles * split.groups > 16 || split.shared(work) > limits.shared {
             match split {
                 Split { tiles: 1, groups } => split.groups = groups / 2,
                 Split { tiles, .. } => split.tiles = tiles / 2,
@@ -193,21 +233,21 @@ impl Split {
         split
     }
 
-    fn shape(self, tiles: u32, rows: u32, chunks: u32) -> Shape {
+    fn shape(self, work: Work) -> Shape {
         Shape {
-            grid: [tiles.div_ceil(self.tiles), rows / 8 / self.groups, 1],
-            threads: chunks.div_ceil(run(chunks)) * 32,
-            shared: self.shared(chunks),
+            grid: [work.tiles.div_ceil(self.tiles), work.rows / 8 / self.groups, 1],
+            threads: work.runs() * 32,
+            shared: self.shared(work),
             cluster: 1,
         }
     }
 
     /// Bytes of shared memory: chunks in flight, later the warps' sums.
-    fn shared(self, chunks: u32) -> u32 {
+    fn shared(self, work: Work) -> u32 {
         // Chunks that a warp has in flight, as in `cuda/project.cu`.
         let stages = if self.tiles == 2 { 3 } else { 4 };
-        let warps = chunks.div_ceil(run(chunks));
-        let ring = warps * run(chunks).min(stages) * (self.tiles * 1024 + self.groups * 512);
+        let warps = work.runs();
+        let ring = warps * run(work.chunks).min(stages) * (self.tiles * work.unit + self.groups * 512);
         let sums = warps * (self.tiles * self.groups * 512 + self.groups * 32);
         ring.max(sums)
     }
@@ -230,7 +270,8 @@ struct Wide {
 impl Wide {
     /// `None` when there is so little to do that every warp is wanted for a part of the sums. Found by measuring whole
     /// passes on an H100.
-    fn choose(tiles: u32, rows: u32, chunks: u32, processors: u32) -> Option<Self> {
+    fn choose(work: Work, limits: Limits) -> Option<Self> {
+        let (Work { tiles, chunks, rows, .. }, Limits { processors, .. }) = (work, limits);
         let wide = Wide { tiles: 4, groups: 4, across: 1, down: 4 };
         let small = Wide { tiles: 3, groups: 4, across: 1, down: 2 };
         match rows {
@@ -246,13 +287,13 @@ impl Wide {
         format!("wide_{}{}{}{}", self.tiles, self.groups, self.across, self.down)
     }
 
-    fn shape(self, tiles: u32, rows: u32) -> Shape {
+    fn shape(self, work: Work) -> Shape {
         let (block_tiles, block_groups) = (self.tiles * self.across, self.groups * self.down);
-        assert!((rows / 8).is_multiple_of(block_groups), "rows of a block");
+        assert!((work.rows / 8).is_multiple_of(block_groups), "rows of a block");
         Shape {
-            grid: [tiles.div_ceil(block_tiles), rows / 8 / block_groups, 1],
+            grid: [work.tiles.div_ceil(block_tiles), work.rows / 8 / block_groups, 1],
             threads: self.across * self.down * 32,
-            shared: WIDE_STAGES * (block_tiles * 1024 + block_groups * 512),
+            shared: WIDE_STAGES * (block_tiles * work.unit + block_groups * 512),
             cluster: 1,
         }
     }
@@ -265,7 +306,7 @@ mod tests {
     /// Multiprocessors and shared memory of a block: an H100, an A100, an RTX 4060.
     const DEVICES: [(u32, u32); 3] = [(132, 232_448), (108, 166_912), (24, 101_376)];
     /// (tiles, chunks) of query-key-value, output, gate-up and down of the default model, 0.5B and 7B.
-    const SHAPES: [(u32, u32); 10] = [
+    const SHAPES: [(u32, u32); 11] = [
         (60, 18),
         (36, 18),
         (192, 18),
@@ -274,6 +315,7 @@ mod tests {
         (608, 28),
         (56, 152),
         (288, 112),
+        (224, 112),
         (2368, 112),
         (224, 592),
     ];
@@ -281,28 +323,22 @@ mod tests {
     #[test]
     fn every_launch_fits_every_device() {
         for (tiles, chunks) in SHAPES {
-            for rows in [8, 16, 32, 64, 128, 256, 384, 512, 768, 1024] {
-                for (processors, limit) in DEVICES {
-                    let (shape, covered) = match Wide::choose(tiles, rows, chunks, processors) {
-                        Some(wide) => {
-                            let shape = wide.shape(tiles, rows);
-                            (
-                                shape,
-                                [
-                                    shape.grid[0] * wide.tiles * wide.across,
-                                    shape.grid[1] * wide.groups * wide.down,
-                                ],
-                            )
-                        }
-                        None => {
-                            let split = Split::choose(tiles, rows, chunks, processors, limit);
-                            let shape = split.shape(tiles, rows, chunks);
-                            (shape, [shape.grid[0] * split.tiles, shape.grid[1] * split.groups])
-                        }
+            let rows = [8, 16, 32, 64, 128, 256, 384, 512, 768, 1024];
+            for (rows, unit) in rows.into_iter().flat_map(|rows| [(rows, 512), (rows, 1024)]) {
+                for (processors, shared) in DEVICES {
+                    let work = Work { tiles, chunks, rows, unit };
+                    let limits = Limits { processors, shared };
+                    let (kernel, shape) = work.place(limits);
+                    // Tiles and groups of rows of a block.
+                    let [block_tiles, block_groups] = match kernel.as_bytes() {
+                        b"wide_3412" => [3, 8],
+                        b"wide_4414" => [4, 16],
+                        [b'm', m, b'_', b'n', n] => [m, n].map(|digit| u32::from(digit - b'0')),
+                        _ => panic!("{kernel}"),
                     };
-                    let what =
-                        format!("{tiles} tiles, {chunks} chunks, {rows} rows on {processors}: {shape:?}");
-                    assert!(shape.threads <= 384 && shape.shared <= limit, "{what}");
+                    let what = format!("{work:?} {limits:?}: {kernel} {shape:?}");
+                    assert!(shape.threads <= 384 && shape.shared <= shared, "{what}");
+                    let covered = [shape.grid[0] * block_tiles, shape.grid[1] * block_groups];
                     assert!(covered[0] >= tiles && covered[1] * 8 == rows, "{what}");
                 }
             }

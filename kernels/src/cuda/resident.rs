@@ -5,38 +5,63 @@ use std::sync::Arc;
 use super::Half;
 use super::driver::{CudaError, Gpu, Shape, param};
 use super::memory::Buffer;
-use super::pack::TILE;
+use super::pack::{Format, Packed, TILE};
 
 /// Weights on the device, packed by [`super::pack::pack`].
 pub struct Weights {
-    pub(super) packed: Buffer<Half>,
+    pub(super) packed: Buffer<u8>,
+    /// Of each row, padded to whole tiles, with [`Format::Fp8`].
+    scales: Option<Buffer<f32>>,
+    pub(super) format: Format,
     pub(super) rows: usize,
     pub(super) cols: usize,
 }
 
 impl Weights {
-    /// Uploads a packed matrix (rows, cols).
-    pub fn new(gpu: &Arc<Gpu>, packed: &[Half], rows: usize, cols: usize) -> Result<Self, CudaError> {
-        assert_eq!(packed.len(), rows.next_multiple_of(TILE) * cols, "packed size");
-        Ok(Weights { packed: Buffer::from_slice(gpu, packed)?, rows, cols })
+    /// Uploads a packed matrix.
+    pub fn new(gpu: &Arc<Gpu>, packed: &Packed) -> Result<Self, CudaError> {
+        let Packed { format, rows, cols, ref bytes, ref scales } = *packed;
+        let scales = if scales.is_empty() { None } else { Some(Buffer::from_slice(gpu, scales.as_slice())?) };
+        Ok(Weights { packed: Buffer::from_slice(gpu, bytes)?, scales, format, rows, cols })
     }
 
     /// Random weights of the given spread, for benches of geometries without a checkpoint.
     pub fn noise(
         gpu: &Arc<Gpu>,
+        format: Format,
         rows: usize,
         cols: usize,
         spread: f32,
         seed: u32,
     ) -> Result<Self, CudaError> {
-        let packed: Buffer<Half> = Buffer::zeros(gpu, rows.next_multiple_of(TILE) * cols)?;
-        let mut args = (packed.address(), packed.len() as u64, spread, seed);
+        let padded = rows.next_multiple_of(TILE);
+        let packed: Buffer<u8> = Buffer::zeros(gpu, padded * cols * format.bytes())?;
+        let mut args = (packed.address(), (padded * cols) as u64, spread, seed);
         let shape = Shape { grid: [1024, 1, 1], threads: 256, shared: 0, cluster: 1 };
-        let mut params = [param(&mut args.0), param(&mut args.1), param(&mut args.2), param(&mut args.3)];
-        // SAFETY: the kernel fills exactly the elements of the buffer, which outlives the synchronisation below.
-        unsafe { gpu.launch("noise", shape, &mut params)? };
+        let scales = match format {
+            Format::Half => {
+                let mut params =
+                    [param(&mut args.0), param(&mut args.1), param(&mut args.2), param(&mut args.3)];
+                // SAFETY: the kernel fills exactly the elements of the buffer, which outlives the synchronisation below.
+                unsafe { gpu.launch("noise", shape, &mut params)? };
+                None
+            }
+            Format::Fp8 => {
+                args.1 /= 4;
+                let mut params = [param(&mut args.0), param(&mut args.1), param(&mut args.3)];
+                // SAFETY: as above, in words of four.
+                unsafe { gpu.launch("noise_fp8", shape, &mut params)? };
+                // As large as the others on average: theirs is spread / sqrt(3), that of the codes 0.6.
+                Some(Buffer::from_slice(gpu, &vec![spread / 3.0f32.sqrt() / 0.6; padded])?)
+            }
+        };
         gpu.synchronize()?;
-        Ok(Weights { packed, rows, cols })
+        Ok(Weights { packed, scales, format, rows, cols })
+    }
+
+    /// Address of the scales, 0 when there are none.
+    pub(super) fn scales(&self) -> u64 {
+        self.scales.as_ref().map_or(0, Buffer::address)
     }
 
     /// Rows (outputs).
@@ -51,7 +76,7 @@ impl Weights {
 
     /// Bytes on the device.
     pub fn bytes(&self) -> usize {
-        self.packed.len() * 2
+        self.packed.len() + self.scales.as_ref().map_or(0, |s| s.len() * 4)
     }
 }
 

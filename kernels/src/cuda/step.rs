@@ -4,6 +4,7 @@ use super::Half;
 use super::driver::{CudaError, Gpu, Shape, param};
 use super::head::Head;
 use super::memory::{Buffer, Mapped};
+use super::pack::Format;
 use super::resident::Weights;
 use super::state::{Best, Board, History, MAX_ROWS, Round, Span, State};
 
@@ -122,6 +123,7 @@ pub fn embed(
     x16: &Buffer<Half>,
     state: &Buffer<State>,
 ) -> Result<(), CudaError> {
+    assert!(w.format == Format::Half, "an embedding has 16 bits");
     assert!(rows <= MAX_ROWS && x.len() >= rows * w.cols && x16.len() >= rows * w.cols, "residual stream");
     let mut args = EmbedArgs {
         state: state.address(),

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use cinnabar_kernels::cuda::pack::{gate_up_row, pack, rotary_row};
+use cinnabar_kernels::cuda::pack::{Format, gate_up_row, rotary_row};
 use cinnabar_kernels::cuda::project::Project;
 use cinnabar_kernels::cuda::resident::{Caches, Weights};
 use cinnabar_kernels::cuda::{Buffer, Gpu, Half, INPUT_SCALE};
 
-use crate::support::{Noise, distance, poison, report, state, wide, worth};
+use crate::support::{Noise, distance, packed, poison, report, state, worth};
 
 const EPS: f32 = 1e-5;
 /// (heads, kv heads, head size, hidden, ffn): the default model, Qwen2.5 0.5B and narrow ones, the last with long K.
@@ -21,13 +21,19 @@ pub(crate) fn check(gpu: &Arc<Gpu>, quick: bool) {
             if quick && !(rows == 16 || rows == 64 && hidden == 576) || many && hidden > 576 {
                 continue;
             }
-            println!("project: {heads}/{kv_heads} heads of {dim}, hidden {hidden}, ffn {ffn}, {rows} rows");
-            qkv(gpu, rows, heads, kv_heads, dim, hidden);
-            add(gpu, rows, hidden, ffn);
-            gate(gpu, rows, hidden, ffn);
+            for format in [Format::Half, Format::Fp8] {
+                println!(
+                    "project: {heads}/{kv_heads} heads of {dim}, hidden {hidden}, ffn {ffn}, {rows} rows, {format}"
+                );
+                qkv(gpu, format, rows, heads, kv_heads, dim, hidden);
+                add(gpu, format, rows, hidden, ffn);
+                gate(gpu, format, rows, hidden, ffn);
+            }
         }
     }
-    same_bits(gpu);
+    for format in [Format::Half, Format::Fp8] {
+        same_bits(gpu, format);
+    }
 }
 
 /// Rows (rows, n) of x (rows, k) times w (n, k) in f64, each divided by the row's RMS if `norm`.
@@ -41,17 +47,15 @@ fn product(x: &[f64], w: &[f64], k: usize, norm: bool) -> Vec<f64> {
     out
 }
 
-fn upload(gpu: &Arc<Gpu>, w: &[Half], k: usize, source: impl Fn(usize) -> usize) -> Weights {
-    let rows = w.len() / k;
-    let packed = pack(rows, k, |i, out| {
-        for (to, from) in out.iter_mut().zip(&w[source(i) * k..][..k]) {
-            *to = from.to_f32();
-        }
-    });
-    Weights::new(gpu, &packed, rows, k).unwrap()
-}
-
-fn qkv(gpu: &Arc<Gpu>, rows: usize, heads: usize, kv_heads: usize, dim: usize, hidden: usize) {
+fn qkv(
+    gpu: &Arc<Gpu>,
+    format: Format,
+    rows: usize,
+    heads: usize,
+    kv_heads: usize,
+    dim: usize,
+    hidden: usize,
+) {
     let mut noise = Noise(rows as u64);
     let (at, used, slot, layers, layer, capacity) = (5, rows - 3, 1, 2, 1, 1088);
     let (q_width, kv_width) = (heads * dim, kv_heads * dim);
@@ -62,7 +66,8 @@ fn qkv(gpu: &Arc<Gpu>, rows: usize, heads: usize, kv_heads: usize, dim: usize, h
         let rotated = q_width + kv_width;
         if i < rotated { rotary_row(i, dim, false) } else { i }
     };
-    let weights = upload(gpu, &w, hidden, source);
+    let (weights, w) = packed(format, &w, hidden, source);
+    let weights = Weights::new(gpu, &weights).unwrap();
     let bias: Vec<f32> = (0..n).map(|_| noise.next()).collect();
     let packed_bias: Vec<f32> = (0..n).map(|i| bias[source(i)]).collect();
     let turns: Vec<[f32; 2]> = (0..capacity * dim / 2).map(|_| [noise.next(), noise.next()]).collect();
@@ -81,7 +86,7 @@ fn qkv(gpu: &Arc<Gpu>, rows: usize, heads: usize, kv_heads: usize, dim: usize, h
     };
     project.launch(gpu, rows, &weights, &x_buffer, &state(gpu, at, used, true, slot)).unwrap();
 
-    let mut expected = product(&worth(&x), &wide(&w), hidden, true);
+    let mut expected = product(&worth(&x), &w, hidden, true);
     for (row, expected) in expected.chunks_exact_mut(n).enumerate() {
         expected.iter_mut().zip(&bias).for_each(|(x, b)| *x += f64::from(*b));
         for head in expected[..q_width + kv_width].chunks_exact_mut(dim) {
@@ -116,15 +121,16 @@ fn qkv(gpu: &Arc<Gpu>, rows: usize, heads: usize, kv_heads: usize, dim: usize, h
     assert!(written <= 2 * used * kv_width, "a padding row, slot or layer was written");
 }
 
-fn add(gpu: &Arc<Gpu>, rows: usize, hidden: usize, ffn: usize) {
+fn add(gpu: &Arc<Gpu>, format: Format, rows: usize, hidden: usize, ffn: usize) {
     let mut noise = Noise(7 + rows as u64);
     let (a, w) = (noise.values(rows * ffn, INPUT_SCALE), noise.values(hidden * ffn, 0.1));
     let x: Vec<f32> = (0..rows * hidden).map(|_| noise.next()).collect();
-    let weights = upload(gpu, &w, ffn, |i| i);
+    let (weights, w) = packed(format, &w, ffn, |i| i);
+    let weights = Weights::new(gpu, &weights).unwrap();
     let (stream, copy) = (Buffer::from_slice(gpu, &x).unwrap(), poison(gpu, rows * hidden));
     let input = Buffer::from_slice(gpu, &a).unwrap();
     Project::Add(&stream, &copy).launch(gpu, rows, &weights, &input, &state(gpu, 0, rows, true, 0)).unwrap();
-    let mut expected = product(&worth(&a), &wide(&w), ffn, false);
+    let mut expected = product(&worth(&a), &w, ffn, false);
     expected.iter_mut().zip(&x).for_each(|(e, x)| *e += f64::from(*x));
     let copy = copy.read(0, rows * hidden).unwrap();
     let kept: Vec<f64> = expected.iter().map(|x| x * f64::from(INPUT_SCALE)).collect();
@@ -138,16 +144,17 @@ fn add(gpu: &Arc<Gpu>, rows: usize, hidden: usize, ffn: usize) {
     );
 }
 
-fn gate(gpu: &Arc<Gpu>, rows: usize, hidden: usize, ffn: usize) {
+fn gate(gpu: &Arc<Gpu>, format: Format, rows: usize, hidden: usize, ffn: usize) {
     let mut noise = Noise(9 + rows as u64);
     let (x, w) = (noise.values(rows * hidden, 0.01 * INPUT_SCALE), noise.values(2 * ffn * hidden, 0.2));
-    let weights = upload(gpu, &w, hidden, |i| {
+    let (weights, w) = packed(format, &w, hidden, |i| {
         let (up, row) = gate_up_row(i);
         row + if up { ffn } else { 0 }
     });
+    let weights = Weights::new(gpu, &weights).unwrap();
     let (out, input) = (poison(gpu, rows * ffn), Buffer::from_slice(gpu, &x).unwrap());
     Project::Gate(&out, EPS).launch(gpu, rows, &weights, &input, &state(gpu, 0, rows, true, 0)).unwrap();
-    let both = product(&worth(&x), &wide(&w), hidden, true);
+    let both = product(&worth(&x), &w, hidden, true);
     let gated = |row: &[f64]| -> Vec<f64> {
         let kept = f64::from(INPUT_SCALE);
         (0..ffn).map(|i| row[i] / (1.0 + (-row[i]).exp()) * row[i + ffn] * kept).collect()
@@ -158,13 +165,13 @@ fn gate(gpu: &Arc<Gpu>, rows: usize, hidden: usize, ffn: usize) {
 
 /// A row's result is the same bits in every bucket: that is what makes a verified token equal to a causal one, and a text
 /// independent of what was cached before.
-fn same_bits(gpu: &Arc<Gpu>) {
+fn same_bits(gpu: &Arc<Gpu>, format: Format) {
     const MOST: usize = 1024;
-    let (heads, kv_heads, dim, hidden, ffn) = (9, 3, 64, 576, 1536);
+    let (heads, kv_heads, dim, hidden, ffn) = SHAPES[0];
     let mut noise = Noise(3);
     let mut weights = |rows: usize, cols: usize| {
         let w = noise.values(rows * cols, 0.1);
-        upload(gpu, &w, cols, |i| i)
+        Weights::new(gpu, &packed(format, &w, cols, |i| i).0).unwrap()
     };
     let (qkv, add, gate) =
         (weights((heads + 2 * kv_heads) * dim, hidden), weights(hidden, ffn), weights(2 * ffn, hidden));
@@ -198,5 +205,5 @@ fn same_bits(gpu: &Arc<Gpu>) {
             assert!(few[..] == many[..few.len()], "{what} of {rows} rows: other bits than of {MOST}");
         }
     }
-    println!("project: the same bits in every bucket");
+    println!("project: {format}: the same bits in every bucket");
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytemuck::Zeroable;
+use cinnabar_kernels::cuda::pack::{Format, Packed, pack};
 use cinnabar_kernels::cuda::state::State;
 use cinnabar_kernels::cuda::{Buffer, Gpu, Half, INPUT_SCALE};
 
@@ -22,13 +23,32 @@ impl Noise {
     }
 }
 
+/// Rows of `w` (rows, cols), packed in the order of `source`, and what the weights are worth as they are kept, in their
+/// own order.
+pub(crate) fn packed(
+    format: Format,
+    w: &[Half],
+    cols: usize,
+    source: impl Fn(usize) -> usize,
+) -> (Packed, Vec<f64>) {
+    let rows = w.len() / cols;
+    let packed = pack(format, rows, cols, |i, out| {
+        for (to, from) in out.iter_mut().zip(&w[source(i) * cols..][..cols]) {
+            *to = from.to_f32();
+        }
+    });
+    let mut kept = vec![0.0; w.len()];
+    for i in 0..rows {
+        for (j, to) in kept[source(i) * cols..][..cols].iter_mut().enumerate() {
+            *to = f64::from(packed.value(i, j));
+        }
+    }
+    (packed, kept)
+}
+
 /// What rows that are kept at a share of their value are worth.
 pub(crate) fn worth(kept: &[Half]) -> Vec<f64> {
     kept.iter().map(|x| x.to_f64() / f64::from(INPUT_SCALE)).collect()
-}
-
-pub(crate) fn wide(values: &[Half]) -> Vec<f64> {
-    values.iter().map(|x| x.to_f64()).collect()
 }
 
 /// A buffer of NaN: an element that no kernel writes is found.

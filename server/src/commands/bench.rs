@@ -137,7 +137,12 @@ fn random(size: Size, args: &Args, global: &Global) -> anyhow::Result<Bench> {
         Some(Device::Auto) | None => 0,
         Some(other) => return Err(BadInput(format!("--size runs on a GPU, not on {other}")).into()),
     };
-    Ok(passes(cinnabar_engine::bench::run_random(size, index, args.rounds)?))
+    Ok(passes(cinnabar_engine::bench::run_random(
+        size,
+        index,
+        global.weights.unwrap_or_default(),
+        args.rounds,
+    )?))
 }
 
 fn passes(report: Report) -> Bench {

@@ -152,8 +152,9 @@ fn engine(settings: &Settings, global: &Global) -> Vec<Finding> {
         }
         Err(error) => findings.push(Finding::broken("model", format!("{error:#}"), "make it readable")),
     }
-    let Settings { device, threads, .. } = *settings;
-    let options = LoadOptions { model, device, threads, exact: global.exact, ..LoadOptions::default() };
+    let Settings { device, weights, threads, .. } = *settings;
+    let exact = global.exact;
+    let options = LoadOptions { model, device, weights, threads, exact, ..LoadOptions::default() };
     let ready = match start_engine(options.clone()) {
         Ok(ready) => ready,
         Err(error) => {

@@ -34,11 +34,11 @@ pub(crate) fn run(args: &Args, global: &Global) -> ExitCode {
 
 /// Looks for the model when it is loaded, so that one that was put in place after a failure is found.
 fn load(settings: &Settings) -> Load {
-    let Settings { model, device, threads, .. } = settings.clone();
+    let Settings { model, device, weights, threads, .. } = settings.clone();
     Box::new(move || {
         // On the engine's thread, which starts those of the kernels.
         courtesy::give_way();
         let model = model_path::find(model.as_deref()).map_err(|e| EngineError::NotRunning(e.to_string()))?;
-        cinnabar_engine::load(&LoadOptions { model, device, threads, ..LoadOptions::default() })
+        cinnabar_engine::load(&LoadOptions { model, device, weights, threads, ..LoadOptions::default() })
     })
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use cinnabar_engine::{Decoding, Device};
+use cinnabar_engine::{Decoding, Device, WeightFormat};
 use ignore::gitignore::GitignoreBuilder;
 use serde_json::{Value, json};
 
@@ -126,7 +126,7 @@ fn whole(value: &Value) -> usize {
 }
 
 /// All of them, in the order in which they are shown.
-pub(super) static KEYS: LazyLock<[Key; 14]> = LazyLock::new(|| {
+pub(super) static KEYS: LazyLock<[Key; 15]> = LazyLock::new(|| {
     let decoding = Decoding::default();
     [
         Key {
@@ -176,6 +176,17 @@ pub(super) static KEYS: LazyLock<[Key; 14]> = LazyLock::new(|| {
             set: |settings, value| {
                 let device = value.as_str().and_then(|name| Device::from_str(name).ok());
                 settings.device = device.unwrap_or_default();
+            },
+        },
+        Key {
+            name: "weights",
+            about: "Weights on a GPU: 16bit, or fp8, which takes half the memory, is faster for models of a few thousand million weights and more, and less exact. Takes effect at the next start.",
+            kind: Kind::Choice(&["16bit", "fp8"]),
+            default: json!("16bit"),
+            project: Project::Nothing,
+            set: |settings, value| {
+                let weights = value.as_str().and_then(|name| WeightFormat::from_str(name).ok());
+                settings.weights = weights.unwrap_or_default();
             },
         },
         Key {

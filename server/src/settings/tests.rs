@@ -31,7 +31,7 @@ fn the_defaults_that_are_told_are_those_that_hold() {
 #[test]
 fn every_key_is_read() {
     let (settings, problems) = resolve(json!({
-        "model": "/m.gguf", "device": "cuda:1", "threads": 3, "mode": "parallel", "block": 32,
+        "model": "/m.gguf", "device": "cuda:1", "weights": "fp8", "threads": 3, "mode": "parallel", "block": 32,
         "threshold": 0.5, "minProbability": 0.25, "otherFiles": false, "nextSuggestion": true,
         "maxTokens": 7, "deadlineMs": 80,
         "enable": false, "languages": { "go": true }, "disabledGlobs": ["*.min.js"],
@@ -40,6 +40,7 @@ fn every_key_is_read() {
     let expected = Settings {
         model: Some("/m.gguf".into()),
         device: Device::Cuda(1),
+        weights: WeightFormat::Fp8,
         threads: Some(3),
         mode: Mode::Parallel,
         block: 32,
@@ -146,6 +147,6 @@ fn languages_that_are_not_named_follow_the_star() {
 
 #[test]
 fn what_needs_a_new_engine_is_named() {
-    let new = resolve(json!({ "device": "cpu", "threads": 2, "maxTokens": 3 })).0;
-    assert_eq!(need_restart(&Settings::default(), &new), ["device", "threads"]);
+    let new = resolve(json!({ "device": "cpu", "weights": "fp8", "threads": 2, "maxTokens": 3 })).0;
+    assert_eq!(need_restart(&Settings::default(), &new), ["device", "weights", "threads"]);
 }
