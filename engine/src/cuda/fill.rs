@@ -86,6 +86,8 @@ impl CudaModel {
             finish::FULL => Some(Finish::Full),
             _ => None,
         };
-        Ok(Some(Ran { picks, settled, cached, drafts, copies: rounds - drafts, finish }))
+        // Stopped behind a draft, there is one more of them than rounds.
+        let copies = rounds.saturating_sub(drafts);
+        Ok(Some(Ran { picks, settled, cached, drafts, copies, finish }))
     }
 }
