@@ -28,7 +28,7 @@ before(async () => {
     },
     // A debug build on a busy machine is slow, and the model is unsure of some of these places; what is tested is what
     // becomes of its text.
-    settings: { 'cinnabar.deadlineMs': 20_000, 'cinnabar.minProbability': 0 },
+    settings: { 'cinnabar.deadlineMs': 20_000 },
   });
   window = await stage.window();
 });
