@@ -5,9 +5,9 @@
 //! what a byte dot product takes. The scales of a tile follow its weights, `[inputs/32][16]`, so that a tile is read and fetched
 //! ahead as one run of memory. Outputs beyond the last are zero.
 //!
-//! Products with f32 rows keep the bytes as they are. Products with byte rows round them to six bits (`sixes.rs`): a quarter less
-//! to read, and on processors whose byte products saturate at 16 bits two sums fit where one did. Where six are too few, they
-//! are rounded to seven and stay bytes, so that one sum fits.
+//! Products with f32 rows keep the bytes as they are. Products with byte rows round them to seven bits and keep bytes, so that a sum
+//! of two fits where byte products saturate at 16 bits. Six bits (`sixes.rs`) are a quarter less to read, and two such sums fit; a
+//! model that they cost too much does not use them, and the bench shows both.
 
 use half::f16;
 
