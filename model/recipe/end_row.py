@@ -29,19 +29,29 @@ from select_files import open_lines
 LONGEST = 96  # tokens of a middle
 NEARNESS = 0.05  # weight of the squared distance from today's row, beside the mean loss
 END_WEIGHTS = [1, 2, 3, 5, 8, 12]  # tried; more than 1 because an end that is missed spoils a text that was right so far
+FAR = 1e4  # above every logit
 LOST = 0.2  # weight of a row whose best other token is wrong as well: there is less to lose
 
 
 def states_of(model, text, case, limit):
     """Rows from the last one of the stream to the middle's last token: what the fit asks about them."""
-    stream = layout.stream(text, case["path"], case["prefix"], case["suffix"], limit)
-    middle = text.encode(case["middle"])[:LONGEST]
+    stream, stem = layout.stream(text, case["path"], case["prefix"], case["suffix"], limit)
+    middle = text.encode(stem + case["middle"])[:LONGEST]
     hidden = Session(model).states(stream + middle, causal=True, first=len(stream) - 1)
     logits = model.logits(hidden).detach()
     logits[:, [EOM, MASK]] = -torch.inf
-    largest, best = logits.max(-1)
-    wanted = torch.tensor([*middle, EOM], device=best.device)
-    states = {"hidden": hidden, "largest": largest, "others": logits.logsumexp(-1), "right": best == wanted, "end": wanted == EOM}
+    largest, others, rest = logits.max(-1).values, logits.logsumexp(-1), text.spelled(stem)
+    for row, id in enumerate(middle):
+        if not rest:
+            break
+        openings = text.openings(rest)
+        allowed = torch.full_like(logits[row], -torch.inf)
+        allowed[openings] = logits[row, openings]
+        # Decoding cannot end here.
+        logits[row], largest[row], others[row] = allowed, FAR, FAR
+        rest = rest[len(text.spelling[id]) :]
+    wanted = torch.tensor([*middle, EOM], device=logits.device)
+    states = {"hidden": hidden, "largest": largest, "others": others, "right": logits.argmax(-1) == wanted, "end": wanted == EOM}
     return {name: state.cpu() for name, state in states.items()}
 
 

@@ -19,7 +19,7 @@ from model import TINY, Shape
 
 SHARD = 90_000_000  # bytes: code hosts refuse files of 100 MB
 META = {
-    "layout": "sep-spm-tail-1", "file_sep_id": layout.SEP, "file_id": layout.FILE, "suffix_id": layout.SUF, "prefix_id": layout.PRE,
+    "layout": "sep-spm-stem-2", "file_sep_id": layout.SEP, "file_id": layout.FILE, "suffix_id": layout.SUF, "prefix_id": layout.PRE,
     "tail_id": layout.TAIL, "middle_id": layout.MID, "end_id": layout.EOM, "mask_id": layout.MASK, "max_trained_stream": layout.MAX_STREAM,
     "max_suffix": layout.MAX_SUFFIX, "max_tail": layout.MAX_TAIL, "max_path": layout.MAX_PATH,
 }  # fmt: skip

@@ -4,8 +4,7 @@
 
 For each prompt: the stream's ids, logits of its last row, of a fully masked and of a half revealed block (the 64 largest
 and the logarithm of the sum), and ids, text and forward passes of the three modes. All in f32 from the dequantised
-weights of the file. `--prompts` is a list of objects with path, prefix and suffix; an older golden.json is one, and keeps
-its streams.
+weights of the file. `--prompts` is a list of objects with path, prefix and suffix; an older golden.json is one.
 """
 
 import argparse
@@ -30,13 +29,24 @@ def best(logits):
     return logits.argmax(-1).tolist()
 
 
-def begin(model, stream):
+def begin(model, text, stream, stem):
+    """The session, logits of the stream's last row, and the tokens that begin the middle: as many as hold the stem."""
     session = Session(model)
-    return session, session.logits(stream, causal=True, first=len(stream) - 1)
+    logits = last = session.logits(stream, causal=True, first=len(stream) - 1)
+    ids, rest = [], text.spelled(stem)
+    while rest:
+        openings = text.openings(rest)
+        ids.append(openings[int(logits[0, openings].argmax())])
+        rest = rest[len(text.spelling[ids[-1]]) :]
+        if rest:
+            logits = session.logits([ids[-1]], causal=True)
+    return session, last, ids or best(last)
 
 
 def causal(session, known):
-    ids, forwards = [], 1
+    """`known`: the tokens that begin the middle, all but the last of them in the session."""
+    *ids, known = known
+    forwards = 1
     while known != EOM:
         ids.append(known)
         if len(ids) == MOST:
@@ -48,7 +58,8 @@ def causal(session, known):
 
 def verified(session, known, rows=16):
     """Drafts a block in one pass, keeps in a second one what causal decoding agrees with."""
-    ids, forwards = [], 1
+    *ids, known = known
+    forwards = 1
     while known != EOM and len(ids) < MOST:
         draft = [known, *best(session.logits([known] + [MASK] * (rows - 1), causal=False, first=1))]
         start = session.cache.length
@@ -72,7 +83,8 @@ def close(block):
 
 def parallel(session, known, rows=ROWS, threshold=0.9):
     """Each pass keeps the masked rows whose probability reaches the threshold, and at least the best one."""
-    ids, forwards = [], 1
+    *ids, known = known
+    forwards = 1
     while known != EOM:
         block = [known] + [MASK] * (rows - 1)
         while MASK in block:
@@ -101,25 +113,24 @@ MODES = {"causal": causal, "verified_B16": verified, "parallel_tau0.9_B32": para
 
 def one(model, text, prompt):
     """The golden object of a prompt and its tensors."""
-    stream = prompt.get("stream") or layout.stream(text, prompt["path"], prompt["prefix"], prompt["suffix"])
-    session, last = begin(model, stream)
-    known, start = int(last.argmax()), len(stream)
-    masked = [known] + [MASK] * (ROWS - 1)
+    stream, stem = layout.stream(text, prompt["path"], prompt["prefix"], prompt["suffix"])
+    session, last, opening = begin(model, text, stream, stem)
+    start = len(stream) + len(opening) - 1
+    tensors, golden = {}, {key: prompt[key] for key in ("path", "prefix", "suffix")}
+    masked = [opening[-1]] + [MASK] * (ROWS - 1)
     rows = {"last": last, "masked": session.logits(masked, causal=False)}
-    half = [known] + [int(rows["masked"][n].argmax()) if n % 2 == 0 else MASK for n in range(1, ROWS)]
+    half = [opening[-1]] + [int(rows["masked"][n].argmax()) if n % 2 == 0 else MASK for n in range(1, ROWS)]
     rows["half"] = session.logits(half, causal=False)
-    tensors = {}
     for name, logits in rows.items():
         values, ids = logits.topk(KEPT, -1)
         parts = {"top_values": values, "top_ids": ids.to(torch.int32), "logsumexp": logits.logsumexp(-1)}
         tensors |= {f"{name}.{part}": tensor.contiguous() for part, tensor in parts.items()}
-    golden = {key: prompt[key] for key in ("path", "prefix", "suffix")}
-    golden |= {"stream": stream, "masked_block": masked, "half_block": half}
+    golden |= {"stream": stream, "stem": stem, "opening": opening, "masked_block": masked, "half_block": half}
     for name, mode in MODES.items():
         session.crop(start)
-        ids, forwards = mode(session, best(last)[0])
+        ids, forwards = mode(session, opening)
         ids = ids[:MOST]
-        golden[name] = {"ids": ids, "text": text.decode(ids), "forwards": forwards}
+        golden[name] = {"ids": ids, "text": text.decode(ids)[len(stem) :], "forwards": forwards}
     return golden, tensors
 
 

@@ -22,9 +22,6 @@ FORKS, FORK_SHARES = ["rest", "span"], [0.3, 0.7]  # kinds of further cursors on
 MOST_FORKS = 5
 LONGEST_MIDDLE = 800  # characters; lengths are log-uniform in lines or characters
 PREFIX_WEIGHT = 0.25  # of a position before the cursor in the causal loss; inside the middle and at its end it is 1
-# Of a position in the prefix that goes on with a line break: where a line ends the middle may end as well, and is seen to
-# once in a stream, beside dozens of ends of lines before it.
-BREAK_WEIGHT = 0.02
 SNIPPETS = 0.25  # share of streams that begin with snippets of other files
 WEIGHTS = {"html": 0.5, "css": 0.5, "toml": 0.4, "yaml": 0.4, "shell": 0.6}  # of a language when files are drawn
 
@@ -61,8 +58,8 @@ class Corpus:
 class Stream:
     ids: list
     shared: int  # positions that it has in common with the streams beside it
+    closing: int  # position of the markers behind the prefix
     cursor: int  # position of the middle's first token
-    has_tail: bool  # the tail and its markers stand right before the middle
 
 
 def cut(rng, text, kind):
@@ -135,7 +132,6 @@ class Rows:
     def __init__(self, corpus, text, seed, length=2048, streams=1408):
         self.corpus, self.text, self.length, self.streams = corpus, text, length, streams
         self.rng = np.random.default_rng(seed)
-        self.breaks = np.array([text.decode([id]).startswith("\n") for id in range(text.vocab)])
 
     def snippets(self, number, room):
         ids = []
@@ -175,32 +171,34 @@ class Rows:
             head = crossed + layout.head(self.text, path, layout.split_suffix(text[:start], suffix)[1], room - len(crossed))
             own = []
             for a, b in cuts:
-                tail = layout.closing(self.text, layout.split_suffix(text[:a], text[b : b + 400])[0])
-                opening = self.text.encode_prefix(text[fork:a]) + tail
-                own.append((opening, [*encode(text[a:b]), EOM], bool(tail)))
-            longest = max(len(opening) + len(middle) for opening, middle, _ in own)
+                opening, stem = self.text.encode_prefix(text[fork:a])
+                closing = layout.closing(self.text, layout.split_suffix(text[:a], text[b : b + 400])[0])
+                own.append((opening, closing, [*encode(stem + text[a:b]), EOM]))
+            longest = max(sum(map(len, parts)) for parts in own)
             left = room - len(head) - longest
             if left < 64:
                 continue
             shared = head + encode(text[max(0, fork - 8 * room) : fork])[-min(left, int(room * layout.PREFIX_SHARE)) :]
             kept, used = [], len(shared)
-            for opening, middle, has_tail in own:
-                used += len(opening) + len(middle)
+            for opening, closing, middle in own:
+                used += len(opening) + len(closing) + len(middle)
                 if used > space:
                     break
-                kept.append(Stream(shared + opening + middle, len(shared), len(shared) + len(opening), has_tail))
+                end = len(shared) + len(opening)
+                kept.append(Stream(shared + opening + closing + middle, len(shared), end, end + len(closing)))
             if kept:
                 return kept
 
-    def block_start(self, stream):
-        """A position where decoding may start a block: mostly in the middle, else in the prefix where no tail stands between."""
+    def block_start(self, stream, rows):
+        """A position where decoding may start a block: in the middle, or where all of the block lies in the prefix."""
         last = max(len(stream.ids) - 2, stream.cursor)  # a middle may be empty
+        first = max(stream.ids.index(layout.PRE) + 1, stream.cursor - 200)
         u = self.rng.random()
         if u < 0.4:
             return stream.cursor
-        if u < 0.8 or stream.has_tail:
+        if u < 0.8 or stream.closing - rows <= first:
             return int(self.rng.integers(stream.cursor, last + 1))
-        return int(self.rng.integers(max(stream.ids.index(layout.PRE) + 1, stream.cursor - 200), last + 1))
+        return int(self.rng.integers(first, stream.closing - rows))
 
     def noise(self, rows):
         """Which rows of a block are masked: all of them, all behind a revealed start, or some."""
@@ -218,12 +216,10 @@ class Rows:
 
     def causal_weights(self, stream, first):
         """Of each position's prediction of the next token; what streams share counts in the first of them."""
-        ids = np.array(stream.ids)
-        weights, start = np.zeros(len(ids), np.float32), stream.ids.index(layout.PRE)
+        weights, start = np.zeros(len(stream.ids), np.float32), stream.ids.index(layout.PRE)
         if first:
-            end = start + stream.ids[start:].index(layout.TAIL) if stream.has_tail else stream.cursor
-            weights[start : end - 1] = np.where(self.breaks[ids[start + 1 : end]], BREAK_WEIGHT, PREFIX_WEIGHT)
-        weights[stream.cursor - 1 : len(ids) - 1] = 1
+            weights[start : stream.closing - 1] = PREFIX_WEIGHT
+        weights[stream.cursor - 1 : -1] = 1
         return weights
 
     def row(self):
@@ -253,8 +249,8 @@ class Rows:
             number += 1
             chosen = int(self.rng.integers(len(streams)))
             family, stream = streams[chosen]
-            start = self.block_start(stream)
             rows = min(int(self.rng.choice(BLOCKS, p=BLOCK_SHARES)), self.length - at)
+            start = self.block_start(stream, rows)
             truth = np.full(rows, EOM, np.int32)
             real = min(rows, len(stream.ids) - start)
             truth[:real] = stream.ids[start : start + real]

@@ -118,16 +118,44 @@ def test_cursors_of_a_line_have_the_streams_that_they_have_alone(work):
         assert len({tuple(stream.ids[: stream.shared]) for stream in family}) == 1
         for stream in family:
             start = stream.ids.index(layout.PRE) + 1
-            end = stream.cursor if not stream.has_tail else start + stream.ids[start:].index(layout.TAIL)
-            prefix = text.decode(stream.ids[start:end])
-            assert text.encode_prefix(prefix) == stream.ids[start:end]
-            assert any(prefix + text.decode(stream.ids[stream.cursor : -1]) in document for document in known)
+            assert stream.ids[stream.closing] in (layout.TAIL, layout.MID) and stream.ids[stream.cursor - 1] == layout.MID
+            written = text.decode(stream.ids[start : stream.closing]) + text.decode(stream.ids[stream.cursor : -1])
+            assert any(written in document for document in known)
+
+
+def test_a_stem_is_what_the_tokeniser_parts():
+    text = layout.Text(MODEL / "tokenizer.json")
+    stems = {"": "", "a": "a", "x = ": " ", "return len": " len", "self._ent": "ent", "f(a[": "[", "x == ": " ", "x ==": " ==", "v = 12": "2", "\n": "\n", "\tab": "ab"}
+    assert {prefix: layout.stem(prefix) for prefix in stems} == stems
+    assert layout.stem("a" * 99) == "a" * layout.MAX_STEM
+    whole = (RECIPE / "rows.py").read_text()
+    for at in range(40, len(whole) - 40, 7):
+        before, after = whole[:at], whole[at:]
+        if whole[at - 1 : at + 1].isspace():
+            continue  # inside white space the tokeniser looks ahead
+        ids, stem = text.encode_prefix(before)
+        assert ids + text.encode(stem + after) == text.encode(whole), (before[-9:], after[:9])
+
+
+def test_a_middle_begins_with_its_stem():
+    """What decoding chooses from where tokens must hold the stem: the true tokens are always among it."""
+    text = layout.Text(MODEL / "tokenizer.json")
+    whole = (RECIPE / "rows.py").read_text()
+    for at in range(40, len(whole) - 40, 97):
+        stem = layout.stem(whole[:at])
+        rest = text.spelled(stem)
+        for id in text.encode(stem + whole[at : at + 40]):
+            if not rest:
+                break
+            assert id in text.openings(rest)
+            rest = rest[len(text.spelling[id]) :]
+        assert not rest
 
 
 def test_a_block_may_start_where_nothing_is_missing(work):
     maker = rows.Rows(rows.Corpus(work / "packed"), layout.Text(MODEL / "tokenizer.json"), 5)
-    empty = rows.Stream([layout.SUF, layout.PRE, 100, layout.TAIL, 101, layout.MID, layout.EOM], shared=2, cursor=6, has_tail=True)
-    assert {maker.block_start(empty) for _ in range(20)} == {6}
+    empty = rows.Stream([layout.SUF, layout.PRE, 100, layout.TAIL, 101, layout.MID, layout.EOM], shared=2, closing=3, cursor=6)
+    assert {maker.block_start(empty, 8) for _ in range(20)} == {6}
 
 
 def test_what_a_row_attends_to_is_what_its_stream_alone_would(work):
@@ -170,10 +198,11 @@ def test_the_engine_decodes_what_the_recipe_decodes(tmp_path):
     export.export(random.state_dict(), TINY, SHARD, MODEL / "tokenizer.json", "random", tmp_path, "a test")
     model, text, expected = gguf_files.load(tmp_path / "random.gguf").eval(), layout.Text(MODEL / "tokenizer.json"), {}
     for number, prompt in enumerate(json.loads((MODEL / "golden.json").read_text())):
-        session, last = golden.begin(model, prompt["stream"])
-        ids = golden.causal(session, *golden.best(last))[0][:TOKENS]
+        stream, stem = layout.stream(text, prompt["path"], prompt["prefix"], prompt["suffix"])
+        session, _, opening = golden.begin(model, text, stream, stem)
+        ids = golden.causal(session, opening)[0][:TOKENS]
         known = next((n for n, id in enumerate(ids) if id <= layout.MASK), len(ids))  # the engine ends at any special id
-        expected[str(number)] = len(prompt["stream"]), text.decode(ids[:known])
+        expected[str(number)] = len(stream), text.decode(ids[:known])[len(stem) :]
         case = {"id": str(number), "lang": "any", "middle": "", **{key: prompt[key] for key in ("path", "prefix", "suffix")}}
         with open(tmp_path / "cases.jsonl", "a") as f:
             f.write(json.dumps(case) + "\n")
