@@ -39,7 +39,7 @@ class Batches(torch.utils.data.IterableDataset):
     def __iter__(self):
         worker = torch.utils.data.get_worker_info()
         text = layout.Text(self.a.tokenizer)
-        rows = Rows(Corpus(self.a.data), text, [*self.seed, worker.id if worker else 0], self.a.length, self.a.length // 2)
+        rows = Rows(Corpus(self.a.data), text, [*self.seed, worker.id if worker else 0], self.a.length, int(self.a.streams * self.a.length))
         while True:
             yield tuple(map(torch.from_numpy, rows.row()))
 
