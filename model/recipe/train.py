@@ -1,6 +1,6 @@
 """Stage 4: training, in pieces that chain.
 
-    torchrun --nproc-per-node 2 train.py --data CORPUS/packed --tokenizer tokenizer.json --init BASE.gguf --run RUN --steps 4000 --minutes 18
+    torchrun --nproc-per-node 2 train.py --data CORPUS/packed --tokenizer tokenizer.json --init BASE.gguf --out RUN --steps 4000 --minutes 18
 
 One step is `--batch` rows on each process. The run stops after `--minutes` or after `--steps` steps in all, whatever comes
 first, and leaves RUN/checkpoint.pt (weights, optimiser, step); the same command goes on from there. The learning rate depends
@@ -147,7 +147,7 @@ def train(a):
         torch.cuda.set_device(device)
     model = initial(a).to(device)
     opt, step = optimiser(model, a.rate), 0
-    checkpoint = a.run / "checkpoint.pt"
+    checkpoint = a.out / "checkpoint.pt"
     if checkpoint.exists():
         kept = torch.load(checkpoint, map_location=device)
         model.load_state_dict(kept["model"])
@@ -163,7 +163,7 @@ def train(a):
         entropy = torch.compile(cross_entropy)
     loader = torch.utils.data.DataLoader(Batches(a, [step, rank]), a.batch, num_workers=a.workers, pin_memory=device.type == "cuda")
     batches, began, first = iter(loader), time.time(), step
-    with open(a.run / "log.tsv" if rank == 0 else os.devnull, "a", buffering=1) as log:
+    with open(a.out / "log.tsv" if rank == 0 else os.devnull, "a", buffering=1) as log:
         while step < a.steps:
             # All processes stop at the same step: the first one's clock counts.
             late = torch.tensor(float(time.time() - began > a.minutes * 60), device=device)
@@ -199,7 +199,7 @@ def main():
     arguments.add_argument("--data", type=Path, required=True)
     arguments.add_argument("--tokenizer", type=Path, required=True)
     arguments.add_argument("--init", required=True, help="a GGUF file: the base model or an earlier result; or `tiny`")
-    arguments.add_argument("--run", type=Path, required=True)
+    arguments.add_argument("--out", type=Path, required=True)
     arguments.add_argument("--steps", type=int, required=True)
     arguments.add_argument("--minutes", type=float, default=18)
     arguments.add_argument("--batch", type=int, default=32, help="rows of a step on each process")
@@ -209,7 +209,7 @@ def main():
     arguments.add_argument("--causal", type=float, default=0.7, help="weight of the causal loss")
     arguments.add_argument("--workers", type=int, default=12)
     a = arguments.parse_args()
-    a.run.mkdir(parents=True, exist_ok=True)
+    a.out.mkdir(parents=True, exist_ok=True)
     train(a)
 
 

@@ -62,7 +62,7 @@ def work(tmp_path_factory):
     run("extract", "--corpus", work / "corpus.tsv", "--mirror", work / "mirror", "--out", work / "files", "--processes", 1)
     run("select_files", "--files", work / "files", "--eval", work / "sets", "--out", work / "chosen.jsonl.gz")
     run("pack", "--chosen", work / "chosen.jsonl.gz", "--out", work / "packed")
-    common = ["--data", work / "packed", "--tokenizer", MODEL / "tokenizer.json", "--init", "tiny", "--run", work / "run"]
+    common = ["--data", work / "packed", "--tokenizer", MODEL / "tokenizer.json", "--init", "tiny", "--out", work / "run"]
     sizes = ["--batch", 1, "--length", 384, "--workers", 0, "--rate", 3e-3]
     run("train", *common, *sizes, "--steps", 12)
     assert "step 24 of 24" in run("train", *common, *sizes, "--steps", 24)
