@@ -77,10 +77,10 @@ def split_suffix(prefix, suffix):
     return line, newline + rest
 
 
-def head(text, path, lines, limit=MAX_STREAM):
-    """Ids before the prefix of a stream of `limit` tokens at most."""
+def head(text, path, lines, most):
+    """Ids before the prefix, `most` of them of the suffix."""
     named = [FILE, *text.encode(path)[-MAX_PATH:]] if path else []
-    return named + [SUF, *text.encode(lines)[: min(MAX_SUFFIX, int(limit * SUFFIX_SHARE))], PRE]
+    return named + [SUF, *text.encode(lines)[: min(MAX_SUFFIX, most)], PRE]
 
 
 def closing(text, tail):
@@ -91,7 +91,7 @@ def closing(text, tail):
 def stream(text, path, prefix, suffix, limit=MAX_STREAM):
     """(ids of a cursor's stream, of `limit` tokens at most, the stem)."""
     tail, lines = split_suffix(prefix, suffix)
-    before = head(text, path, lines, limit)
+    before = head(text, path, lines, int(limit * SUFFIX_SHARE))
     room = min(int(limit * PREFIX_SHARE), limit - len(before) - MAX_TAIL - 2)
     ids, end = text.encode_prefix(prefix)
     return before + ids[-room:] + closing(text, tail), end

@@ -22,6 +22,9 @@ FORKS, FORK_SHARES = ["rest", "span"], [0.3, 0.7]  # kinds of further cursors on
 MOST_FORKS = 5
 LONGEST_MIDDLE = 800  # characters; lengths are log-uniform in lines or characters
 PREFIX_WEIGHT = 0.25  # of a position before the cursor in the causal loss; inside the middle and at its end it is 1
+# Of the room of a stream's context: what its suffix and its prefix take of it. They are drawn apart from the middle, or its length could be told by them.
+SUFFIX_ROOM, PREFIX_ROOM = (0.05, 0.3), (0.3, 0.65)
+OWN_ROOM = 160  # positions kept for a cursor's line, tail and middle
 SNIPPETS = 0.25  # share of streams that begin with snippets of other files
 WEIGHTS = {"html": 0.5, "css": 0.5, "toml": 0.4, "yaml": 0.4, "shell": 0.6}  # of a language when files are drawn
 
@@ -156,7 +159,7 @@ class Rows:
                 return number, text, kind, found[0], min(found[1], found[0] + LONGEST_MIDDLE)
 
     def family(self, room, space):
-        """Streams of at most `room` positions that share what stands before their line, of `space` positions together."""
+        """Streams that share what stands before their line, about `room` positions, of `space` positions together."""
         encode = self.text.encode
         while True:
             number, text, kind, start, end = self.middle()
@@ -168,17 +171,15 @@ class Rows:
                 suffix, cuts = suffix[1:], [(start, end + 1)]
             crossed = self.snippets(number, room // 2 - 60) if self.rng.random() < SNIPPETS else []
             path = self.corpus.paths[number] if crossed or self.rng.random() < 0.9 else None
-            head = crossed + layout.head(self.text, path, layout.split_suffix(text[:start], suffix)[1], room - len(crossed))
+            left = room - len(crossed)
+            lines = layout.split_suffix(text[:start], suffix)[1]
+            head = crossed + layout.head(self.text, path, lines, int(left * self.rng.uniform(*SUFFIX_ROOM)))
             own = []
             for a, b in cuts:
                 opening, stem = self.text.encode_prefix(text[fork:a])
                 closing = layout.closing(self.text, layout.split_suffix(text[:a], text[b : b + 400])[0])
                 own.append((opening, closing, [*encode(stem + text[a:b]), EOM]))
-            longest = max(sum(map(len, parts)) for parts in own)
-            left = room - len(head) - longest
-            if left < 64:
-                continue
-            shared = head + encode(text[max(0, fork - 8 * room) : fork])[-min(left, int(room * layout.PREFIX_SHARE)) :]
+            shared = head + encode(text[max(0, fork - 8 * room) : fork])[-int(left * self.rng.uniform(*PREFIX_ROOM)) :]
             kept, used = [], len(shared)
             for opening, closing, middle in own:
                 used += len(opening) + len(closing) + len(middle)
@@ -229,8 +230,8 @@ class Rows:
         stream_of, target = np.full(self.length, -1, np.int32), np.full(self.length, -1, np.int32)
         weight = np.zeros(self.length, np.float32)
         streams, families, at = [], 0, 0
-        while self.streams - at > 160:
-            room = min(self.streams - at, layout.MAX_STREAM)
+        while self.streams - at > 100 + OWN_ROOM:
+            room = min(self.streams - at, layout.MAX_STREAM) - OWN_ROOM
             short = self.rng.random() < 0.6 and room > 480  # mostly short streams: more ends a position
             for stream in self.family(int(self.rng.integers(200, 480)) if short else room, self.streams - at):
                 first = not streams or streams[-1][0] != families
