@@ -158,7 +158,8 @@ fn typing_within_a_word_leaves_the_stream_as_it_is() {
 #[test]
 fn openings_are_all_tokens_that_fit() {
     let (tokenizer, config) = (tokenizer(), config());
-    for stem in ["a", " ", "\n", "2", " return", "retu", " ==", "zqxv", "größe", "日本", "…", " \u{e9}"] {
+    for stem in ["a", " ", "\n", "2", " return", "retu", " ==", "zqxv", "größe", "日本", "…", " \u{e9}"]
+    {
         let rest = tokenizer.spelled(stem);
         let fits = |id: &u32| {
             let token = tokenizer.spelling(*id);

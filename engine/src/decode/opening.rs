@@ -8,10 +8,7 @@ use crate::sampler::Pick;
 
 /// Chooses them, the first one by `logits`, those of the stream's last row. All but the last one are run and settled: that
 /// one is the known token, unless a finish came first.
-pub(super) fn choose(
-    span: &mut Span<'_>,
-    mut logits: Vec<f32>,
-) -> Result<Result<Pick, Finish>, EngineError> {
+pub(super) fn choose(span: &mut Span<'_>, mut logits: Vec<f32>) -> Result<Result<Pick, Finish>, EngineError> {
     let spelled = span.tokenizer.spelled(span.stem);
     let mut rest = spelled.as_str();
     loop {

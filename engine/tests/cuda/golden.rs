@@ -107,6 +107,7 @@ pub(crate) fn texts(infill: &mut Local) {
     let (mut causal_equal, mut parallel_equal) = (0, 0);
     let (mut copies, mut passes_of_auto, mut passes_of_verified) = (0, 0, 0);
     let goldens = goldens();
+    assert!(goldens.iter().any(|golden| golden.stem == "\n"), "no line break that must not be counted");
     for golden in &goldens {
         let mut within = |mode, block, watched: bool, (max_tokens, max_lines): (usize, Option<usize>)| {
             let mut request = Request { max_tokens, max_lines, ..golden.request() };
