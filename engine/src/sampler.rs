@@ -41,9 +41,15 @@ impl Sampler {
     fn choose(&self, tokens: impl Iterator<Item = (u32, f32)> + Clone, position: usize) -> Pick {
         // The banned logit is left out, not subtracted: it may be by far the largest.
         let tokens = tokens.filter(|&(id, _)| id != self.banned);
-        let better = |a: (u32, f32), b: (u32, f32)| if b.1 > a.1 || b.1 == a.1 && b.0 < a.0 { b } else { a };
-        let (token, max) = tokens.clone().fold((0, f32::NEG_INFINITY), better);
-        let sum: f32 = tokens.clone().map(|(_, x)| (x - max).exp()).sum();
+        // The largest logit, of equal ones the smallest id.
+        let (mut token, mut max) = (0, f32::NEG_INFINITY);
+        tokens.clone().for_each(|(id, x)| {
+            if x >= max && (x > max || id < token) {
+                (token, max) = (id, x);
+            }
+        });
+        // What lies 25 below the maximum is not worth its exponential: all of a vocabulary together are 1e-6 of the sum.
+        let sum: f32 = tokens.clone().filter(|&(_, x)| x > max - 25.0).map(|(_, x)| (x - max).exp()).sum();
         if self.is_greedy() {
             return Pick { token, probability: 1.0 / sum };
         }
