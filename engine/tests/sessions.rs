@@ -7,7 +7,7 @@ use cinnabar_engine::{
     load,
 };
 
-use crate::support::{goldens, options};
+use crate::support::options;
 
 const DOCUMENT: DocumentId = DocumentId(7);
 
@@ -124,20 +124,29 @@ fn cancelled_and_late_requests_stop_before_the_next_step() {
     assert_eq!((late.finish, late.counts.forwards, late.text.as_str()), (Finish::Deadline, 0, ""));
 }
 
-/// The golden prompt with the longest text of several lines, without its document's other golden data.
-fn long_request() -> Request {
-    let of_several_lines =
-        goldens().into_iter().filter(|golden| golden.mode("causal").1.trim().contains('\n'));
-    let longest = of_several_lines.max_by_key(|golden| golden.mode("causal").0.len()).unwrap();
-    Request { document: DOCUMENT, ..longest.request() }
+/// Of some beginnings of files the one whose continuation of several lines is longest.
+fn long_request(infill: &mut dyn Infill) -> Request {
+    let beginnings = [
+        "def circle_area(radius):\n    return math.pi * radius ** 2\n\n\ndef triangle_area(a, b, c):\n",
+        "class Stack:\n    def __init__(self):\n        self.items = []\n\n    def push(self, item):\n",
+        "#[derive(Debug)]\nstruct Point {\n    x: f32,\n    y: f32,\n}\n\nimpl Point {\n",
+        "package main\n\nimport \"fmt\"\n\nfunc main() {\n",
+    ];
+    let asked = beginnings.map(|beginning| {
+        let request = Request::new(DOCUMENT, prompt(beginning, ""));
+        let completion = infill.infill(&request, &mut Control::unbounded()).unwrap();
+        (completion.text.trim().contains('\n'), completion.counts.tokens, request)
+    });
+    let longest = asked.into_iter().filter(|(several, ..)| *several).max_by_key(|(_, tokens, _)| *tokens);
+    longest.expect("an answer of several lines").2
 }
 
 /// A deadline that passes during the first step: what was settled by then begins the full text.
 #[test]
 fn a_deadline_gives_the_text_so_far() {
     let mut infill = infill();
+    let mut request = long_request(&mut *infill);
     for mode in [Mode::Verified, Mode::Causal] {
-        let mut request = long_request();
         request.decoding.mode = mode;
         let full = infill.infill(&request, &mut Control::unbounded()).unwrap();
         assert!(full.counts.forwards > 4, "{full:?}");
@@ -157,7 +166,7 @@ fn a_deadline_gives_the_text_so_far() {
 #[test]
 fn limits_on_tokens_and_lines_hold() {
     let mut infill = infill();
-    let mut request = long_request();
+    let mut request = long_request(&mut *infill);
     let full = infill.infill(&request, &mut Control::unbounded()).unwrap().text;
     request.max_tokens = 3;
     let got = infill.infill(&request, &mut Control::unbounded()).unwrap();
