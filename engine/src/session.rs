@@ -87,7 +87,8 @@ impl Session {
         self.ids.extend(ids);
     }
 
-    /// Runs what is not cached of `stream`, with the logits of its last row if `asked` for. What was run stays cached when the request is cancelled or its deadline passes, so the next one goes on from there.
+    /// Runs what is not cached of `stream`, with the logits of its last row if `asked` for. What was run stays cached when
+    /// the request is cancelled or its deadline passes, so the next one goes on from there.
     pub(crate) fn prefill(
         &mut self,
         stream: &[u32],
