@@ -4,7 +4,7 @@ use crate::error::EngineError;
 use crate::gguf::Gguf;
 
 /// The prompt layout that [`crate::stream`] writes.
-const LAYOUT: &str = "sep-spm-tail-1";
+const LAYOUT: &str = "sep-spm-stem-2";
 
 /// Shape of a LLaMA decoder.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +50,7 @@ pub struct Special {
     pub prefix: u32,
     /// Before the rest of the cursor's line.
     pub tail: u32,
-    /// After the tail's text.
+    /// Before the middle.
     pub middle: u32,
     /// End of the middle.
     pub end: u32,
@@ -96,7 +96,9 @@ impl Config {
         let layout = gguf.text("cinnabar.layout").unwrap_or("none");
         if layout != LAYOUT {
             let what = format!("has prompt layout {layout:?}, {LAYOUT:?} is expected");
-            return Err(gguf.bad(what, "plain chat models cannot fill a span; use a model adapted for it"));
+            let hint = "use the model that ships with this version of Cinnabar, or adapt one with its recipe; \
+                        plain chat models cannot fill a span";
+            return Err(gguf.bad(what, hint));
         }
         let hidden: usize = gguf.integer("llama.embedding_length")?;
         let heads: usize = gguf.integer("llama.attention.head_count")?;

@@ -92,8 +92,8 @@ struct Arena {
     gated: Buffer<Half>,
     partial: Buffer<f32>,
     best: Buffer<Best>,
-    /// (64, vocab), allocated when first asked for.
-    logits: Option<Buffer<f32>>,
+    /// (64, vocab)
+    logits: Buffer<f32>,
     /// (capacity, dim / 2)
     rope: Buffer<Turn>,
 }
@@ -156,7 +156,7 @@ impl CudaModel {
             gated: rows(c.ffn)?,
             partial: Buffer::zeros(&gpu, partial.into_iter().max().unwrap_or(0))?,
             best: Buffer::zeros(&gpu, head::Head::best_len(&gpu))?,
-            logits: None,
+            logits: Buffer::zeros(&gpu, MAX_HEAD_ROWS * c.vocab)?,
             rope: Buffer::from_slice(&gpu, &rotations(c))?,
         };
         let clusters = options.clusters && gpu.clusters();
@@ -167,7 +167,11 @@ impl CudaModel {
     /// Runs the passes that a keystroke takes once, so that no request pays for loading and capturing.
     fn warm_up(&mut self) -> Result<(), EngineError> {
         for rows in BUCKETS {
-            let mut heads = vec![HeadKind::None, HeadKind::Picks(8)];
+            // Of a prefill the last row's logits are wanted, or nothing; blocks have few rows.
+            let mut heads = vec![HeadKind::None, HeadKind::Logits(8)];
+            if rows <= MAX_HEAD_ROWS {
+                heads.push(HeadKind::Picks(8));
+            }
             if (16..=MAX_HEAD_ROWS).contains(&rows) {
                 heads.push(HeadKind::Picks(rows));
             }
@@ -212,8 +216,7 @@ impl CudaModel {
     }
 
     fn read_logits(&self, count: usize) -> Result<Vec<f32>, EngineError> {
-        let logits = self.arena.logits.as_ref().expect("a plan with logits has run");
-        logits.read(0, count * self.config.vocab).map_err(|e| failed(&e))
+        self.arena.logits.read(0, count * self.config.vocab).map_err(|e| failed(&e))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Filling the span after a stream: what the three modes share.
 
 mod copied;
+mod opening;
 mod parallel;
 mod verified;
 
@@ -12,6 +13,7 @@ use crate::pace::Pace;
 use crate::request::{Mode, Request};
 use crate::sampler::{Pick, Sampler};
 use crate::session::Session;
+use crate::stem::shown;
 use crate::tokenizer::Tokenizer;
 
 /// A span being filled. Modes add tokens with [`Span::settle`] until it names a [`Finish`].
@@ -23,6 +25,10 @@ pub(crate) struct Span<'a> {
     pub(crate) control: &'a mut Control,
     pub(crate) request: &'a Request,
     pub(crate) pace: &'a mut Pace,
+    /// What the middle begins with and does not show.
+    stem: &'a str,
+    /// Line breaks at which the span ends, those of the stem included.
+    max_line_breaks: Option<usize>,
     /// Tokens of the middle, in order, without the end.
     settled: Vec<Pick>,
     line_breaks: usize,
@@ -76,6 +82,8 @@ impl<'a> Span<'a> {
             control,
             request,
             pace,
+            stem: "",
+            max_line_breaks: request.max_lines,
             settled: Vec::new(),
             line_breaks: 0,
             forwards: 0,
@@ -85,12 +93,15 @@ impl<'a> Span<'a> {
         }
     }
 
-    /// Fills the span; `known` is the token after the stream.
-    pub(crate) fn fill(mut self, known: Pick) -> Result<Filled, EngineError> {
-        let finish = match self.request.decoding.mode {
-            Mode::Parallel => parallel::fill(&mut self, known),
-            Mode::Auto | Mode::Verified | Mode::Causal => verified::fill(&mut self, known),
-        }?;
+    /// Fills the span, which begins with `stem`; `logits` are those of the stream's last row.
+    pub(crate) fn fill(mut self, stem: &'a str, logits: Vec<f32>) -> Result<Filled, EngineError> {
+        let own = stem.matches('\n').count();
+        (self.stem, self.max_line_breaks) = (stem, self.request.max_lines.map(|max| max + own));
+        let finish = match (opening::choose(&mut self, logits)?, self.request.decoding.mode) {
+            (Err(finish), _) => finish,
+            (Ok(known), Mode::Parallel) => parallel::fill(&mut self, known)?,
+            (Ok(known), Mode::Auto | Mode::Verified | Mode::Causal) => verified::fill(&mut self, known)?,
+        };
         let Span { settled: tokens, forwards, blocks, block, copies, .. } = self;
         Ok(Filled { tokens, finish, forwards, blocks, block, copies })
     }
@@ -103,7 +114,7 @@ impl<'a> Span<'a> {
         }
         self.settled.push(pick);
         self.line_breaks += self.tokenizer.line_breaks(pick.token);
-        if self.request.max_lines.is_some_and(|max| self.line_breaks >= max) {
+        if self.max_line_breaks.is_some_and(|max| self.line_breaks >= max) {
             Some(Finish::MaxLines)
         } else if self.settled.len() >= self.request.max_tokens {
             Some(Finish::MaxTokens)
@@ -139,21 +150,32 @@ impl<'a> Span<'a> {
         self.model.config().special.mask
     }
 
-    /// Shows the settled text and the rows of a block: each a token and whether it is final.
+    /// Shows the settled text and the rows behind it: each a token and whether it is final.
     fn show(&mut self, block: &[(u32, bool)]) {
-        let Span { control, tokenizer, settled, forwards, model, .. } = self;
+        let Span { control, tokenizer, stem, settled, forwards, model, .. } = self;
         let special = model.config().special;
         control.show(|| {
-            let ids: Vec<u32> = settled.iter().map(|p| p.token).collect();
-            let text = |id: u32| if id == special.end { String::new() } else { tokenizer.decode(&[id]) };
-            let cell = |&(id, fixed): &(u32, bool)| match (id, fixed) {
-                (id, _) if id == special.mask => Cell::Masked,
-                (id, true) => Cell::Settled(text(id)),
-                (id, false) => Cell::Tentative(text(id)),
+            let mut ids: Vec<u32> = settled.iter().map(|p| p.token).collect();
+            let text = tokenizer.decode(&ids);
+            let plain = |id: u32| if id == special.end { String::new() } else { tokenizer.decode(&[id]) };
+            let mut cell = |(row, &(id, fixed)): (usize, &(u32, bool))| {
+                // The first row holds the rest of a stem that the settled text does not hold yet.
+                let text = match row {
+                    0 if !text.starts_with(*stem) => {
+                        ids.push(id);
+                        shown(&tokenizer.decode(&ids), stem).to_owned()
+                    }
+                    _ => plain(id),
+                };
+                match fixed {
+                    _ if id == special.mask => Cell::Masked,
+                    true => Cell::Settled(text),
+                    false => Cell::Tentative(text),
+                }
             };
             Frame {
-                settled: tokenizer.decode(&ids),
-                block: block.iter().map(cell).collect(),
+                settled: shown(&text, stem).to_owned(),
+                block: block.iter().enumerate().map(&mut cell).collect(),
                 forwards: *forwards,
             }
         });

@@ -26,6 +26,8 @@ mod pace;
 mod reference;
 pub mod sampler;
 mod session;
+mod spelling;
+pub mod stem;
 pub mod stream;
 pub mod tokenizer;
 

@@ -11,7 +11,8 @@ use crate::model::Model;
 use crate::pace::Pace;
 use crate::request::{DocumentId, Prompt, Request};
 use crate::sampler::{Pick, Sampler};
-use crate::session::{Prefilled, Session, Sessions};
+use crate::session::Sessions;
+use crate::stem;
 use crate::stream::{self, Stream};
 use crate::tokenizer::Tokenizer;
 
@@ -30,10 +31,10 @@ impl Local {
         Local { model, tokenizer, sessions, pace: Pace::default() }
     }
 
-    /// The middle's text: lines after the last one asked for are cut, whole lines end with a line break.
-    fn text(&self, tokens: &[Pick], request: &Request, whole_lines: bool) -> String {
+    /// The middle's text behind the stem: lines after the last one asked for are cut, whole lines end with a line break.
+    fn text(&self, tokens: &[Pick], request: &Request, stream: &Stream) -> String {
         let ids: Vec<u32> = tokens.iter().map(|pick| pick.token).collect();
-        let mut text = self.tokenizer.decode(&ids);
+        let mut text = stem::shown(&self.tokenizer.decode(&ids), &stream.stem).to_owned();
         // A limit or the deadline may cut a character; its first bytes are no text.
         text.truncate(text.trim_end_matches('\u{fffd}').len());
         if let Some(max) = request.max_lines
@@ -41,37 +42,11 @@ impl Local {
         {
             text.truncate(at);
         }
-        if whole_lines && !text.is_empty() {
+        if stream.whole_lines && !text.is_empty() {
             text.push('\n');
         }
         text
     }
-}
-
-/// Brings a session up to date with a stream. Behind a blank, the first token is the one that the model would have said
-/// with the blank in it, if it would have said one.
-fn first(
-    session: &mut Session,
-    stream: &Stream,
-    model: &mut dyn Model,
-    tokenizer: &Tokenizer,
-    sampler: &Sampler,
-    control: &Control,
-) -> Result<Prefilled, EngineError> {
-    let Some(ids) = stream.before_blank() else {
-        return session.prefill(&stream.ids, model, Some(sampler), control);
-    };
-    let before = session.prefill(ids, model, Some(sampler), control)?;
-    let word = before.known.and_then(|pick| behind_blank(pick, tokenizer));
-    let with = session.prefill(&stream.ids, model, Some(sampler).filter(|_| word.is_none()), control)?;
-    Ok(Prefilled { known: word.or(with.known), ..before })
-}
-
-/// A token without the blank that it begins with; what it takes two tokens to say begins with the first.
-fn behind_blank(pick: Pick, tokenizer: &Tokenizer) -> Option<Pick> {
-    let text = tokenizer.decode(&[pick.token]);
-    let word = text.strip_prefix(' ').filter(|word| !word.trim().is_empty())?;
-    tokenizer.encode(word).first().map(|&token| Pick { token, ..pick })
 }
 
 impl Infill for Local {
@@ -87,14 +62,15 @@ impl Infill for Local {
         let clock = Instant::now();
         let sampler = Sampler { sampling: request.sampling, banned: self.model.config().special.mask };
         let session = self.sessions.open(request.document);
-        let prefilled = first(session, &stream, self.model.as_mut(), &self.tokenizer, &sampler, control)?;
+        let prefilled = session.prefill(&stream.ids, self.model.as_mut(), true, control)?;
         let prefill = clock.elapsed();
 
         let clock = Instant::now();
-        let filled = match prefilled.known {
-            Some(known) => {
+        let filled = match prefilled.logits {
+            Some(logits) => {
                 let (model, pace) = (self.model.as_mut(), &mut self.pace);
-                Span::new(model, session, &self.tokenizer, &sampler, control, request, pace).fill(known)?
+                let span = Span::new(model, session, &self.tokenizer, &sampler, control, request, pace);
+                span.fill(&stream.stem, logits)?
             }
             None => Filled::nothing(),
         };
@@ -104,7 +80,7 @@ impl Infill for Local {
         let log_probability: f32 =
             filled.tokens.iter().map(|pick| pick.probability.max(f32::MIN_POSITIVE).ln()).sum();
         Ok(Completion {
-            text: self.text(&filled.tokens, request, stream.whole_lines),
+            text: self.text(&filled.tokens, request, &stream),
             finish: filled.finish,
             mean_log_probability: log_probability / n.max(1) as f32,
             counts: Counts {
@@ -129,6 +105,6 @@ impl Infill for Local {
     ) -> Result<(), EngineError> {
         let stream = stream::build(prompt, &self.tokenizer, self.model.config());
         let session = self.sessions.open(document);
-        session.prefill(&stream.ids, self.model.as_mut(), None, control).map(|_| ())
+        session.prefill(&stream.ids, self.model.as_mut(), false, control).map(|_| ())
     }
 }

@@ -29,34 +29,46 @@ impl Sampler {
 
     /// Chooses from `logits` (vocabulary) for the row at `position`.
     pub fn pick(&self, logits: &[f32], position: usize) -> Pick {
-        let (mut token, mut max) = (0, f32::NEG_INFINITY);
-        for (id, &x) in logits.iter().enumerate() {
-            if x > max && id as u32 != self.banned {
-                (token, max) = (id as u32, x);
-            }
-        }
+        self.choose((0..).zip(logits.iter().copied()), position)
+    }
+
+    /// The same where only `ids` are allowed, in any order: the others are left out of the distribution.
+    pub fn pick_among(&self, logits: &[f32], ids: &[u32], position: usize) -> Pick {
+        self.choose(ids.iter().map(|&id| (id, logits[id as usize])), position)
+    }
+
+    /// Chooses from tokens and their logits.
+    fn choose(&self, tokens: impl Iterator<Item = (u32, f32)> + Clone, position: usize) -> Pick {
         // The banned logit is left out, not subtracted: it may be by far the largest.
-        let mass = |logits: &[f32]| logits.iter().map(|&x| (x - max).exp()).sum::<f32>();
-        let banned = (self.banned as usize).min(logits.len());
-        let sum = mass(&logits[..banned]) + mass(logits.get(banned + 1..).unwrap_or_default());
+        let tokens = tokens.filter(|&(id, _)| id != self.banned);
+        // The largest logit, of equal ones the smallest id.
+        let (mut token, mut max) = (0, f32::NEG_INFINITY);
+        tokens.clone().for_each(|(id, x)| {
+            if x >= max && (x > max || id < token) {
+                (token, max) = (id, x);
+            }
+        });
+        // What lies 25 below the maximum is not worth its exponential: all of a vocabulary together are 1e-6 of the sum.
+        let sum: f32 = tokens.clone().filter(|&(_, x)| x > max - 25.0).map(|(_, x)| (x - max).exp()).sum();
         if self.is_greedy() {
             return Pick { token, probability: 1.0 / sum };
         }
-        let token = self.draw(logits, max, position);
-        Pick { token, probability: (logits[token as usize] - max).exp() / sum }
+        let (token, x) = self.draw(tokens, max, position).unwrap_or((token, max));
+        Pick { token, probability: (x - max).exp() / sum }
     }
 
     /// Draws from the smallest set of most probable tokens whose mass reaches `top_p`.
-    fn draw(&self, logits: &[f32], max: f32, position: usize) -> u32 {
+    fn draw(
+        &self,
+        tokens: impl Iterator<Item = (u32, f32)>,
+        max: f32,
+        position: usize,
+    ) -> Option<(u32, f32)> {
         let heat = |x: f32| ((x - max) / self.sampling.temperature).exp();
         // What lies 20 below the maximum after heating (2e-9 of it) never changes a draw that a person could notice.
         let floor = max - 20.0 * self.sampling.temperature;
-        let mut kept: Vec<(f32, u32)> = logits
-            .iter()
-            .enumerate()
-            .filter(|&(id, &x)| x >= floor && id as u32 != self.banned)
-            .map(|(id, &x)| (heat(x), id as u32))
-            .collect();
+        let mut kept: Vec<(f32, u32, f32)> =
+            tokens.filter(|&(_, x)| x >= floor).map(|(id, x)| (heat(x), id, x)).collect();
         kept.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let total: f32 = kept.iter().map(|k| k.0).sum();
         let mut mass = 0.0;
@@ -70,13 +82,11 @@ impl Sampler {
         kept.truncate(nucleus);
         let total: f32 = kept.iter().map(|k| k.0).sum();
         let mut left = self.uniform(position) * total;
-        for &(weight, id) in &kept {
-            left -= weight;
-            if left < 0.0 {
-                return id;
-            }
-        }
-        kept.last().map_or(0, |k| k.1)
+        let drawn = kept.iter().find(|k| {
+            left -= k.0;
+            left < 0.0
+        });
+        drawn.or(kept.last()).map(|k| (k.1, k.2))
     }
 
     /// A number in [0, 1) that depends on seed and position alone.

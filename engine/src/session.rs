@@ -6,7 +6,6 @@ use crate::control::{Control, Stop};
 use crate::error::EngineError;
 use crate::model::{Head, Model};
 use crate::request::DocumentId;
-use crate::sampler::{Pick, Sampler};
 
 /// The model-side cache of one document.
 ///
@@ -28,12 +27,12 @@ pub(crate) struct Sessions {
 }
 
 /// What bringing a session up to date found and did.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Prefilled {
     /// Tokens of the stream whose keys and values were in the cache.
     pub(crate) reused: usize,
-    /// The token after the stream; `None` when the deadline came first or nobody asked.
-    pub(crate) known: Option<Pick>,
+    /// Logits of the stream's last row; `None` when the deadline came first or nobody asked.
+    pub(crate) logits: Option<Vec<f32>>,
 }
 
 impl Sessions {
@@ -88,23 +87,23 @@ impl Session {
         self.ids.extend(ids);
     }
 
-    /// Runs what is not cached of `stream` and picks the token after it if there is a sampler. What was run stays cached
-    /// when the request is cancelled or its deadline passes, so the next one goes on from there.
+    /// Runs what is not cached of `stream`, with the logits of its last row if `asked` for. What was run stays cached when
+    /// the request is cancelled or its deadline passes, so the next one goes on from there.
     pub(crate) fn prefill(
         &mut self,
         stream: &[u32],
         model: &mut dyn Model,
-        sampler: Option<&Sampler>,
+        asked: bool,
         control: &Control,
     ) -> Result<Prefilled, EngineError> {
         let common = self.ids.iter().zip(stream).take_while(|(a, b)| a == b).count();
         // The last row is run even if it is cached: its logits are what follows the stream.
         let reused = common.min(stream.len() - 1);
         self.ids.truncate(reused);
-        let mut picks = Vec::with_capacity(1);
+        let mut logits = Vec::new();
         let given_up = |stop| match stop {
             Stop::Cancelled => Err(EngineError::Cancelled),
-            Stop::Deadline => Ok(Prefilled { reused, known: None }),
+            Stop::Deadline => Ok(Prefilled { reused, logits: None }),
         };
         for chunk in stream[reused..].chunks(model.max_rows()) {
             if let Some(stop) = control.stop() {
@@ -112,9 +111,9 @@ impl Session {
             }
             let at = self.ids.len();
             let last = at + chunk.len() == stream.len();
-            let head = match sampler.filter(|_| last) {
-                Some(sampler) => Head::Picks(chunk.len() - 1..chunk.len(), sampler, &mut picks),
-                None => Head::None,
+            let head = match asked && last {
+                true => Head::Logits(chunk.len() - 1..chunk.len(), &mut logits),
+                false => Head::None,
             };
             let stopped = Cell::new(None);
             let stop = || {
@@ -126,6 +125,6 @@ impl Session {
             }
             self.ids.extend_from_slice(chunk);
         }
-        Ok(Prefilled { reused, known: picks.pop() })
+        Ok(Prefilled { reused, logits: asked.then_some(logits) })
     }
 }

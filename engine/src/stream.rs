@@ -1,14 +1,16 @@
 //! The stream: everything known about a cursor as one row of ids, in the layout the model was trained with.
 //!
 //! ```text
-//! {[SEP] path "\n" snippet}  [FILE] path  [SUF] S  [PRE] P                   nothing but white space right of the cursor
+//! {[SEP] path "\n" snippet}  [FILE] path  [SUF] S  [PRE] P [MID]             nothing but white space right of the cursor
 //! {[SEP] path "\n" snippet}  [FILE] path  [SUF] S  [PRE] P [TAIL] t [MID]    otherwise
 //! ```
-//! `t` is the rest of the cursor's line, `S` the text from that line break on, `P` the text before the cursor.
-//! The suffix stands before the prefix, so typing appends to the stream and its cache stays valid.
+//! `t` is the rest of the cursor's line, `S` the text from that line break on, `P` the text before the cursor without its
+//! [`stem`](mod@crate::stem), with which the middle begins.
+//! The suffix stands before the prefix, so typing changes the end of the stream alone, and within a word nothing.
 
 use crate::config::Config;
 use crate::request::Prompt;
+use crate::stem::stem;
 use crate::tokenizer::Tokenizer;
 
 /// Share of the trained stream that the prefix may take, as a fraction: 640 of 1024 tokens.
@@ -27,16 +29,8 @@ pub struct Stream {
     pub ids: Vec<u32>,
     /// The cursor stands at the start of a line that is not blank: whole lines are wanted, and a line break ends them.
     pub whole_lines: bool,
-    /// The last id is a blank behind a word. In all other text the tokeniser parts the two and keeps the blank with what
-    /// follows it, so the model knows much less of what follows a blank alone.
-    pub ends_with_blank: bool,
-}
-
-impl Stream {
-    /// The ids before the blank that they end with: what follows them begins with it.
-    pub fn before_blank(&self) -> Option<&[u32]> {
-        self.ids.split_last().filter(|_| self.ends_with_blank).map(|(_, before)| before)
-    }
+    /// The end of the text before the cursor, which is not among the ids: the middle begins with it.
+    pub stem: String,
 }
 
 /// Lays out a prompt.
@@ -66,18 +60,15 @@ pub fn build(prompt: &Prompt, tokenizer: &Tokenizer, config: &Config) -> Stream 
     if !tail.trim().is_empty() {
         closing.push(special.tail);
         closing.extend(tokenizer.encode(tail).iter().take(limits.tail));
-        closing.push(special.middle);
     }
+    closing.push(special.middle);
     // The tail's room is reserved whatever its length, which changes with every bracket typed.
     let left = limits.stream.saturating_sub(ids.len() + limits.tail + 2);
     let room = share(limits.stream, PREFIX_SHARE).min(left);
-    ids.extend(prefix_window(&encode_prefix(&prompt.prefix, tokenizer), room));
-    // With a tail behind it, all of that would be read twice.
-    let mut last = prompt.prefix.chars().rev();
-    let ends_with_blank =
-        closing.is_empty() && last.next() == Some(' ') && last.next().is_some_and(|c| !c.is_whitespace());
+    let (before, stem) = encode_prefix(&prompt.prefix, tokenizer);
+    ids.extend(prefix_window(&before, room));
     ids.extend(closing);
-    Stream { ids, whole_lines, ends_with_blank }
+    Stream { ids, whole_lines, stem }
 }
 
 /// Snippets of other files, half of the stream at most, none without a path after them.
@@ -98,17 +89,21 @@ fn snippets(prompt: &Prompt, tokenizer: &Tokenizer, config: &Config) -> Vec<u32>
     ids
 }
 
-/// White space at the end is tokenised apart from what stands before it: that is the split the tokeniser makes
-/// when text follows, and the only one the model has seen.
-fn encode_prefix(prefix: &str, tokenizer: &Tokenizer) -> Vec<u32> {
-    match prefix.char_indices().next_back() {
-        Some((at, last)) if last.is_whitespace() => {
-            let mut ids = tokenizer.encode(&prefix[..at]);
-            ids.extend(tokenizer.encode(&prefix[at..]));
-            ids
+/// The ids before the stem, and the stem. The split is the one that the tokeniser makes when text follows.
+fn encode_prefix(prefix: &str, tokenizer: &Tokenizer) -> (Vec<u32>, String) {
+    let stem = stem(prefix);
+    let before = &prefix[..prefix.len() - stem.len()];
+    let own = tokenizer.encode(stem);
+    // Bytes without a token are not asked for.
+    let stem_of_tokens = tokenizer.decode(&own);
+    if !own.is_empty() && !stem.trim().is_empty() {
+        let mut ids = tokenizer.encode(prefix);
+        if ids.ends_with(&own) {
+            ids.truncate(ids.len() - own.len());
+            return (ids, stem_of_tokens);
         }
-        _ => tokenizer.encode(prefix),
     }
+    (tokenizer.encode(before), stem_of_tokens)
 }
 
 fn share(whole: usize, (numerator, denominator): (usize, usize)) -> usize {

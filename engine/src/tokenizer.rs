@@ -5,6 +5,7 @@ use std::path::Path;
 use tokenizers::Tokenizer as Bpe;
 
 use crate::error::EngineError;
+use crate::spelling::Spellings;
 
 /// A byte-level BPE tokeniser that treats all text as plain.
 pub struct Tokenizer {
@@ -13,6 +14,7 @@ pub struct Tokenizer {
     traits: Vec<Trait>,
     /// The same, in a byte.
     classes: Vec<u8>,
+    spellings: Spellings,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -41,22 +43,29 @@ impl Tokenizer {
         // `<|im_start|>` in a buffer is text: split it like any other.
         bpe.set_encode_special_tokens(true);
         let mut traits = vec![Trait::Text(0); vocab];
+        let mut spellings = vec![Box::<str>::default(); vocab];
+        let within = |id: u32| match id as usize {
+            at if at < vocab => Ok(at),
+            _ => Err(bad(format!("has an id {id} beyond its size"))),
+        };
         for (token, id) in bpe.get_vocab(false) {
+            let at = within(id)?;
             // The byte-level alphabet writes a line break as U+010A.
             let breaks = token.chars().filter(|&c| c == '\u{10a}').count();
-            *traits.get_mut(id as usize).ok_or_else(|| bad(format!("has an id {id} beyond its size")))? =
-                Trait::Text(breaks.min(255) as u8);
+            traits[at] = Trait::Text(breaks.min(255) as u8);
+            spellings[at] = token.into();
         }
-        for id in bpe.get_added_tokens_decoder().keys() {
-            *traits.get_mut(*id as usize).ok_or_else(|| bad(format!("has an id {id} beyond its size")))? =
-                Trait::Special;
+        for &id in bpe.get_added_tokens_decoder().keys() {
+            let at = within(id)?;
+            traits[at] = Trait::Special;
+            spellings[at] = Box::default();
         }
         let class = |t: &Trait| match *t {
             Trait::Special => 128,
             Trait::Text(breaks) => breaks.min(127),
         };
         let classes = traits.iter().map(class).collect();
-        Ok(Tokenizer { bpe, traits, classes })
+        Ok(Tokenizer { bpe, traits, classes, spellings: Spellings::new(spellings) })
     }
 
     /// Ids of plain text. Bytes without a token (21 values that valid text hardly has) are dropped.
@@ -68,6 +77,21 @@ impl Tokenizer {
     /// Text of ids; a character that is cut becomes U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> String {
         self.bpe.decode(ids, false).unwrap_or_default()
+    }
+
+    /// A text as its tokens spell it: a character for each byte.
+    pub fn spelled(&self, text: &str) -> String {
+        self.encode(text).into_iter().map(|id| self.spelling(id)).collect()
+    }
+
+    /// How an id is spelled; empty for the reserved ones.
+    pub fn spelling(&self, id: u32) -> &str {
+        self.spellings.of(id)
+    }
+
+    /// The ids that a text may begin with which begins with what `rest` spells.
+    pub fn openings(&self, rest: &str) -> Vec<u32> {
+        self.spellings.openings(rest)
     }
 
     /// True for the reserved ids, which have a meaning and no text.

@@ -8,5 +8,6 @@ mod model_files;
 mod rounded;
 mod sampler;
 mod sessions;
+mod stems;
 mod stream;
 mod support;

@@ -67,7 +67,11 @@ fn damaged_files_are_refused() {
         (SECOND, |b| b.truncate(b.len() - 1), "cut short"),
         (FIRST, |b| b[4] = 9, "version 9"),
         (FIRST, |b| replace(b, b"llama\x0c\0", b"mamba\x0c\0"), "architecture mamba"),
-        (FIRST, |b| replace(b, b"sep-spm-tail-1", b"sep-psm-tail-1"), "layout"),
+        (
+            FIRST,
+            |b| replace(b, b"sep-spm-stem-2", b"sep-spm-tail-1"),
+            "layout \"sep-spm-tail-1\", \"sep-spm-stem-2\" is expected",
+        ),
         (
             FIRST,
             |b| replace(b, b"blk.3.attn_k.weight", b"blk.3.attn_z.weight"),

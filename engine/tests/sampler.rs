@@ -50,6 +50,32 @@ proptest! {
     }
 }
 
+proptest! {
+    /// What is not allowed might as well be impossible; the order of what is does not matter.
+    #[test]
+    fn a_choice_among_some_is_one_where_the_others_are_impossible(
+        logits in prop::collection::vec(-9f32..9.0, 4..60),
+        allowed in prop::collection::vec(any::<prop::sample::Index>(), 1..20),
+        temperature in prop_oneof![Just(0f32), 0.1f32..3.0],
+        seed: u64,
+    ) {
+        let mut ids: Vec<u32> = allowed.iter().map(|index| index.index(logits.len()) as u32).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|&id| id != BANNED);
+        prop_assume!(!ids.is_empty());
+        let sampler = sampler(temperature, 0.9, seed);
+        let among = |id: usize| ids.contains(&(id as u32));
+        let possible: Vec<f32> =
+            logits.iter().enumerate().map(|(id, &x)| if among(id) { x } else { f32::NEG_INFINITY }).collect();
+        let expected = sampler.pick(&possible, 3);
+        ids.reverse();
+        let got = sampler.pick_among(&logits, &ids, 3);
+        prop_assert_eq!(got.token, expected.token);
+        prop_assert!((got.probability - expected.probability).abs() < 1e-6);
+    }
+}
+
 /// Frequencies over many positions follow the distribution.
 #[test]
 fn draws_follow_the_distribution() {

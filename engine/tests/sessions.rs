@@ -7,7 +7,7 @@ use cinnabar_engine::{
     load,
 };
 
-use crate::support::{goldens, options};
+use crate::support::options;
 
 const DOCUMENT: DocumentId = DocumentId(7);
 
@@ -43,24 +43,6 @@ fn one_typed_character_runs_only_the_changed_tail() {
     }
 }
 
-/// The first word is the same whether the blank before it is typed or not: what the model says of a blank alone is worse.
-#[test]
-fn behind_a_blank_stands_what_the_model_would_say_with_it() {
-    let file = include_str!("../../tests/data/samples/lru_cache.py");
-    let (before, after) = file.split_at(file.find("return\n\n    def __iter__").expect("a gap"));
-    let mut infill = infill();
-    let mut ask =
-        |prefix: &str| ask(&mut *infill, DOCUMENT, &format!("{before}{prefix}"), &after["return".len()..]);
-    let (without, with) = (ask("return"), ask("return "));
-    let word = |text: &str| text.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned();
-    let expected = word(without.text.strip_prefix(' ').expect("a blank and a word"));
-    assert_eq!(word(&with.text), expected, "{:?}, {:?}", without.text, with.text);
-    // The row before the blank and the blank: the rest is cached.
-    assert!(with.counts.stream - with.counts.reused <= 2, "{:?}", with.counts);
-    let again = ask("return ");
-    assert_eq!((with.text, with.finish), (again.text, again.finish));
-}
-
 #[test]
 fn the_same_prompt_again_runs_one_row() {
     let mut infill = infill();
@@ -86,16 +68,15 @@ fn an_auto_closed_bracket_keeps_the_prefix() {
     assert!(got.counts.stream - got.counts.reused <= 5, "{:?}", got.counts);
 }
 
+/// The marker before the middle stands behind it then: its tokens are run again, and nothing else.
 #[test]
-fn an_accepted_completion_is_in_the_cache_already() {
+fn an_accepted_completion_keeps_all_before_it() {
     let mut infill = infill();
-    // What continues a word may join it to one token, and everything after it moves by a position.
-    let prefix = PREFIX.strip_suffix("si").unwrap();
-    let first = ask(&mut *infill, DOCUMENT, prefix, SUFFIX);
+    let first = ask(&mut *infill, DOCUMENT, PREFIX, SUFFIX);
     assert!(first.counts.tokens >= 3, "{first:?}");
-    let got = ask(&mut *infill, DOCUMENT, &format!("{prefix}{}", first.text), SUFFIX);
+    let got = ask(&mut *infill, DOCUMENT, &format!("{PREFIX}{}", first.text), SUFFIX);
     let new = got.counts.stream - got.counts.reused;
-    assert!(new <= 4, "{new} rows run for {} accepted tokens", first.counts.tokens);
+    assert!(new <= first.counts.tokens + 2, "{new} rows run for {} accepted tokens", first.counts.tokens);
 }
 
 #[test]
@@ -143,20 +124,29 @@ fn cancelled_and_late_requests_stop_before_the_next_step() {
     assert_eq!((late.finish, late.counts.forwards, late.text.as_str()), (Finish::Deadline, 0, ""));
 }
 
-/// The golden prompt with the longest text of several lines, without its document's other golden data.
-fn long_request() -> Request {
-    let of_several_lines =
-        goldens().into_iter().filter(|golden| golden.mode("causal").1.trim().contains('\n'));
-    let longest = of_several_lines.max_by_key(|golden| golden.mode("causal").0.len()).unwrap();
-    Request { document: DOCUMENT, ..longest.request() }
+/// Of some beginnings of files the one whose continuation of several lines is longest.
+fn long_request(infill: &mut dyn Infill) -> Request {
+    let beginnings = [
+        "def circle_area(radius):\n    return math.pi * radius ** 2\n\n\ndef triangle_area(a, b, c):\n",
+        "class Stack:\n    def __init__(self):\n        self.items = []\n\n    def push(self, item):\n",
+        "#[derive(Debug)]\nstruct Point {\n    x: f32,\n    y: f32,\n}\n\nimpl Point {\n",
+        "package main\n\nimport \"fmt\"\n\nfunc main() {\n",
+    ];
+    let asked = beginnings.map(|beginning| {
+        let request = Request::new(DOCUMENT, prompt(beginning, ""));
+        let completion = infill.infill(&request, &mut Control::unbounded()).unwrap();
+        (completion.text.trim().contains('\n'), completion.counts.tokens, request)
+    });
+    let longest = asked.into_iter().filter(|(several, ..)| *several).max_by_key(|(_, tokens, _)| *tokens);
+    longest.expect("an answer of several lines").2
 }
 
 /// A deadline that passes during the first step: what was settled by then begins the full text.
 #[test]
 fn a_deadline_gives_the_text_so_far() {
     let mut infill = infill();
+    let mut request = long_request(&mut *infill);
     for mode in [Mode::Verified, Mode::Causal] {
-        let mut request = long_request();
         request.decoding.mode = mode;
         let full = infill.infill(&request, &mut Control::unbounded()).unwrap();
         assert!(full.counts.forwards > 4, "{full:?}");
@@ -176,7 +166,7 @@ fn a_deadline_gives_the_text_so_far() {
 #[test]
 fn limits_on_tokens_and_lines_hold() {
     let mut infill = infill();
-    let mut request = long_request();
+    let mut request = long_request(&mut *infill);
     let full = infill.infill(&request, &mut Control::unbounded()).unwrap().text;
     request.max_tokens = 3;
     let got = infill.infill(&request, &mut Control::unbounded()).unwrap();

@@ -35,6 +35,9 @@ pub(crate) fn tokenizer() -> Tokenizer {
 pub(crate) struct Golden {
     pub(crate) prompt: Prompt,
     pub(crate) stream: Vec<u32>,
+    pub(crate) stem: String,
+    /// The tokens that hold the stem; all but the last stand before the blocks.
+    pub(crate) opening: Vec<u32>,
     pub(crate) masked_block: Vec<u32>,
     pub(crate) half_block: Vec<u32>,
     json: Value,
@@ -45,6 +48,12 @@ impl Golden {
     pub(crate) fn mode(&self, name: &str) -> (Vec<u32>, &str, usize) {
         let mode = &self.json[name];
         (ids(&mode["ids"]), mode["text"].as_str().unwrap(), mode["forwards"].as_u64().unwrap() as usize)
+    }
+
+    /// What stands between the stream and a block, and where the block starts.
+    pub(crate) fn before_block(&self) -> (&[u32], usize) {
+        let (_, before) = self.opening.split_last().unwrap();
+        (before, self.stream.len() + before.len())
     }
 
     pub(crate) fn request(&self) -> Request {
@@ -66,6 +75,8 @@ pub(crate) fn goldens() -> Vec<Golden> {
                 suffix: json["suffix"].as_str().unwrap().to_string(),
             },
             stream: ids(&json["stream"]),
+            stem: json["stem"].as_str().unwrap().to_string(),
+            opening: ids(&json["opening"]),
             masked_block: ids(&json["masked_block"]),
             half_block: ids(&json["half_block"]),
             json,

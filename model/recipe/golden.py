@@ -44,9 +44,9 @@ def begin(model, text, stream, stem):
 
 
 def causal(session, known):
-    """`known`: the tokens that begin the middle, all but the last of them in the session."""
+    """`known`: the tokens that begin the middle, all but the last of them in the session. A pass was run for each."""
+    forwards = len(known)
     *ids, known = known
-    forwards = 1
     while known != EOM:
         ids.append(known)
         if len(ids) == MOST:
@@ -58,8 +58,8 @@ def causal(session, known):
 
 def verified(session, known, rows=16):
     """Drafts a block in one pass, keeps in a second one what causal decoding agrees with."""
+    forwards = len(known)
     *ids, known = known
-    forwards = 1
     while known != EOM and len(ids) < MOST:
         draft = [known, *best(session.logits([known] + [MASK] * (rows - 1), causal=False, first=1))]
         start = session.cache.length
@@ -83,8 +83,8 @@ def close(block):
 
 def parallel(session, known, rows=ROWS, threshold=0.9):
     """Each pass keeps the masked rows whose probability reaches the threshold, and at least the best one."""
+    forwards = len(known)
     *ids, known = known
-    forwards = 1
     while known != EOM:
         block = [known] + [MASK] * (rows - 1)
         while MASK in block:

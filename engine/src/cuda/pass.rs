@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use cinnabar_kernels::cuda::attend::Attend;
 use cinnabar_kernels::cuda::project::Project;
-use cinnabar_kernels::cuda::state::{MAX_HEAD_ROWS, MAX_ROWS, State};
+use cinnabar_kernels::cuda::state::{MAX_ROWS, State};
 use cinnabar_kernels::cuda::step::{self, Stage, Step};
-use cinnabar_kernels::cuda::{Buffer, CudaError, head};
+use cinnabar_kernels::cuda::{CudaError, head};
 
 use super::measure::Part;
 use super::{Arena, CudaModel, failed};
@@ -39,35 +39,19 @@ pub(super) enum HeadKind {
     Logits(usize),
 }
 
-impl Plan {
-    fn head(self) -> HeadKind {
-        match self {
-            Plan::Pass(_, head) | Plan::Piece(_, _, head) | Plan::HeadOnly(_, head) => head,
-            Plan::Turn(rows, _) => HeadKind::Picks(rows),
-        }
-    }
-}
-
 impl CudaModel {
     /// Runs a plan with this state and waits for its end. The first run of a plan also captures it.
     pub(super) fn run(&mut self, plan: Plan, state: State) -> Result<(), EngineError> {
-        self.feed(plan.head(), state)?;
+        self.feed(state);
         self.ticket = self.ticket.wrapping_add(1);
         self.start(plan).map_err(|e| failed(&e))?;
         self.wait(self.ticket)
     }
 
     /// Says what the next plan works on.
-    fn feed(&mut self, head: HeadKind, mut state: State) -> Result<(), EngineError> {
+    fn feed(&mut self, mut state: State) {
         state.ticket = self.ticket.wrapping_add(1);
         self.arena.feed.write(state, |feed| feed);
-        if let HeadKind::Logits(_) = head
-            && self.arena.logits.is_none()
-        {
-            let logits = Buffer::zeros(&self.gpu, MAX_HEAD_ROWS * self.config.vocab);
-            self.arena.logits = Some(logits.map_err(|e| failed(&e))?);
-        }
-        Ok(())
     }
 
     /// Runs a pass over a bucket of rows; false: it was given up. Many rows are run in pieces, of which one waits while one
@@ -83,7 +67,7 @@ impl CudaModel {
         if pieces == 1 {
             return self.run(Plan::Pass(rows, head), state).map(|()| true);
         }
-        self.feed(head, state)?;
+        self.feed(state);
         for piece in 0..pieces {
             if piece > 0 && stop() {
                 self.wait(self.ticket)?;
@@ -237,7 +221,7 @@ impl CudaModel {
         let (CudaModel { config: c, gpu, weights: w, arena: a, .. }, count, logits) = match head {
             HeadKind::None => return Ok(()),
             HeadKind::Picks(count) => (self, count, None),
-            HeadKind::Logits(count) => (self, count, self.arena.logits.as_ref()),
+            HeadKind::Logits(count) => (self, count, Some(&self.arena.logits)),
         };
         let head = head::Head { w: w.head(), gain: &w.norm, eps: c.norm_eps, best: &a.best, logits };
         head.launch(gpu, rows, count, &a.x16, &a.state)

@@ -8,8 +8,8 @@ use crate::config::Special;
 /// Longer agreements are not told apart.
 pub(super) const MAX_AGREEMENT: usize = 8;
 
-/// What was written so far, as the middle continues it: the stream without the tail, which stands between prefix and
-/// middle but comes after both.
+/// What was written so far, as the middle continues it: the stream without its closing markers and the tail, which stand
+/// between prefix and middle but come after both.
 #[derive(Debug)]
 pub(super) struct History {
     ids: Vec<u32>,
@@ -25,11 +25,12 @@ pub(super) struct Copy {
 }
 
 impl History {
-    /// The history of a stream.
+    /// The history of a stream and of the tokens of the middle that stand behind it already.
     pub(super) fn new(stream: &[u32], special: &Special) -> Self {
-        let tail = stream.last().filter(|&&id| id == special.middle);
-        let tail = tail.and_then(|_| stream.iter().rposition(|&id| id == special.tail));
-        History { ids: stream[..tail.unwrap_or(stream.len())].to_vec() }
+        let marker = stream.iter().rposition(|&id| id == special.middle).unwrap_or(stream.len());
+        let (before, middle) = (&stream[..marker], stream.get(marker + 1..).unwrap_or_default());
+        let tail = before.iter().rposition(|&id| id == special.tail).unwrap_or(marker);
+        History { ids: [&before[..tail], middle].concat() }
     }
 
     /// All of it, in order.
@@ -92,11 +93,20 @@ mod tests {
     }
 
     #[test]
-    fn the_tail_does_not_stand_between_prefix_and_middle() {
-        let mut history = History::new(&[93, 1, 2, 3, 1, 94, 7, 95], &SPECIAL);
-        history.extend(&[2]);
-        let copy = history.find().expect("1 2 stood before");
-        assert_eq!((history.copied(copy, 2), copy.agreement), (&[3, 1][..], 2));
+    fn nothing_stands_between_prefix_and_middle() {
+        let streams: [&[u32]; 4] = [
+            &[93, 1, 2, 3, 1, 94, 7, 95],
+            &[93, 1, 2, 3, 1, 95],
+            &[93, 1, 2, 3, 94, 7, 95, 1],
+            &[93, 1, 2, 3, 95, 1],
+        ];
+        for stream in streams {
+            let mut history = History::new(stream, &SPECIAL);
+            history.extend(&[2]);
+            assert_eq!(history.ids(), [93, 1, 2, 3, 1, 2], "{stream:?}");
+            let copy = history.find().expect("1 2 stood before");
+            assert_eq!((history.copied(copy, 2), copy.agreement), (&[3, 1][..], 2));
+        }
     }
 
     proptest! {

@@ -64,14 +64,17 @@ pub(super) fn fill(span: &mut Span<'_>, mut known: Pick) -> Result<Finish, Engin
 fn on_device(span: &mut Span<'_>, known: Pick) -> Result<Option<Finish>, EngineError> {
     let request = span.request;
     let decoding = request.decoding;
+    // Of what the stem took nothing is left.
+    let max_tokens = request.max_tokens - span.settled.len();
+    let max_lines = span.max_line_breaks.map(|max| max - span.line_breaks);
     let plain = span.sampler.is_greedy() && decoding.draft_steps == 1 && !span.control.is_watched();
     let ends = span.tokenizer.is_special(known.token)
-        || request.max_lines.is_some_and(|max| span.tokenizer.line_breaks(known.token) >= max);
-    if !plain || ends || request.max_tokens == 1 || decoding.mode == Mode::Causal {
+        || max_lines.is_some_and(|max| span.tokenizer.line_breaks(known.token) >= max);
+    if !plain || ends || max_tokens == 1 || decoding.mode == Mode::Causal {
         return Ok(None);
     }
     let block = match decoding.mode {
-        Mode::Auto => decoding.block.min(DEVICE_BLOCK).min(request.max_tokens.next_power_of_two().max(8)),
+        Mode::Auto => decoding.block.min(DEVICE_BLOCK).min(max_tokens.next_power_of_two().max(8)),
         _ => decoding.block,
     };
     let history = History::new(span.session.ids(), &span.model.config().special);
@@ -80,8 +83,8 @@ fn on_device(span: &mut Span<'_>, known: Pick) -> Result<Option<Finish>, EngineE
         at: span.session.len(),
         known,
         block,
-        max_tokens: request.max_tokens,
-        max_lines: request.max_lines,
+        max_tokens,
+        max_lines,
         classes: span.tokenizer.classes(),
         history: (decoding.mode == Mode::Auto).then_some(history.ids()),
     };
@@ -147,9 +150,9 @@ fn draft(span: &mut Span<'_>, known: u32, rows: usize) -> Result<Result<Vec<u32>
     Ok(Ok(block))
 }
 
-/// Shows a draft: its first row is known, the others may still change.
+/// Shows a draft behind its first row, which is settled; the others may still change.
 fn show(span: &mut Span<'_>, block: &[u32]) {
-    let cells: Vec<_> = block.iter().enumerate().map(|(row, &id)| (id, row == 0)).collect();
+    let cells: Vec<_> = block[1..].iter().map(|&id| (id, false)).collect();
     span.show(&cells);
 }
 

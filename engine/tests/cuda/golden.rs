@@ -2,7 +2,9 @@
 
 use cinnabar_engine::cuda::CudaModel;
 use cinnabar_engine::model::{Attention, Head, Model};
-use cinnabar_engine::{CancelToken, Completion, Control, Device, Infill, LoadOptions, Local, Mode, load};
+use cinnabar_engine::{
+    CancelToken, Completion, Control, Device, Infill, LoadOptions, Local, Mode, Request, load,
+};
 use safetensors::SafeTensors;
 
 use crate::support::{goldens, model_file, options};
@@ -32,10 +34,14 @@ pub(crate) fn logits(model: &mut CudaModel) {
             at += chunk.len();
         }
         found.compare(&tensors, &format!("{index}.last"), &logits);
+        let (before, at) = golden.before_block();
+        if !before.is_empty() {
+            model.forward(0, golden.stream.len(), before, Attention::Causal, Head::None).unwrap();
+        }
         for (name, block) in [("masked", &golden.masked_block), ("half", &golden.half_block)] {
             let mut logits = Vec::new();
             let head = Head::Logits(0..block.len(), &mut logits);
-            model.forward(0, golden.stream.len(), block, Attention::Bidirectional, head).unwrap();
+            model.forward(0, at, block, Attention::Bidirectional, head).unwrap();
             found.compare(&tensors, &format!("{index}.{name}"), &logits);
         }
     }
@@ -101,14 +107,21 @@ pub(crate) fn texts(infill: &mut Local) {
     let (mut causal_equal, mut parallel_equal) = (0, 0);
     let (mut copies, mut passes_of_auto, mut passes_of_verified) = (0, 0, 0);
     let goldens = goldens();
+    assert!(goldens.iter().any(|golden| golden.stem == "\n"), "no line break that must not be counted");
     for golden in &goldens {
-        let mut ask = |mode, block, watched: bool| {
-            let mut request = golden.request();
+        let mut within = |mode, block, watched: bool, (max_tokens, max_lines): (usize, Option<usize>)| {
+            let mut request = Request { max_tokens, max_lines, ..golden.request() };
             request.decoding.mode = mode;
             request.decoding.block = block;
             let watch = watched.then(|| Box::new(|_| ()) as cinnabar_engine::Watch);
             infill.infill(&request, &mut Control::new(CancelToken::default(), None, watch)).unwrap()
         };
+        for limits in [(1, None), (2, None), (3, None), (64, Some(1)), (64, Some(2))] {
+            let (device, passes) =
+                (within(Mode::Verified, 16, false, limits), within(Mode::Verified, 16, true, limits));
+            assert_eq!(answer(&device), answer(&passes), "{limits:?}");
+        }
+        let mut ask = |mode, block, watched| within(mode, block, watched, (64, None));
         let causal = ask(Mode::Causal, 16, false);
         for block in [8, 16, 32, 64] {
             let device = ask(Mode::Verified, block, false);
