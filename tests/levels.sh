@@ -14,7 +14,7 @@ target=${CARGO_TARGET_DIR:-$PWD/target}/debug
 tests=$(ls -t "$target"/deps/cinnabar_kernels-* | grep -v '\.d$' | head -1)
 
 # Every kernel, without the tests of all shapes: an emulator takes a hundred times as long.
-chosen=(pairs sixes rounding memory rope rms_norm cache the_largest a_block one_position of_equal gates_and queries_keys a_causal)
+chosen=(pairs rounding memory rope rms_norm cache the_largest a_block one_position of_equal gates_and queries_keys a_causal)
 
 # on LEVEL COMMAND...: the program finds LEVEL when COMMAND runs it, and the tests of the kernels pass.
 on() {

@@ -70,7 +70,7 @@ fn main() {
     let model: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "model/135m", file].iter().collect();
     let options = |device, exact| {
         let (level, threads) = (value("--level"), Some(threads));
-        LoadOptions { model: model.clone(), device, threads, level, exact }
+        LoadOptions { model: model.clone(), device, threads, level, exact, ..LoadOptions::default() }
     };
     let loaded = |device, exact| load_model(&options(device, exact)).expect("because the model is shipped");
     let mut ours = loaded(Device::Cpu, false);

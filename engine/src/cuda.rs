@@ -27,7 +27,7 @@ use cinnabar_kernels::cuda::{Buffer, CudaError, Gpu, Graph, Half, Mapped};
 use crate::config::Config;
 use crate::error::EngineError;
 use crate::gguf::Gguf;
-use crate::model::{Attention, Ceiling, Head, Model, Ran, Rounds};
+use crate::model::{Attention, Ceiling, Hardware, Head, Model, Ran, Rounds};
 use crate::sampler::Pick;
 use errors::{failed, open, unusable};
 use pass::{HeadKind, Plan};
@@ -227,6 +227,10 @@ impl Model for CudaModel {
 
     fn device(&self) -> String {
         format!("cuda:{} ({}, {})", self.index, self.gpu.name(), self.weights.format)
+    }
+
+    fn hardware(&self) -> Hardware {
+        Hardware::Gpu
     }
 
     fn ceiling(&self) -> Option<Ceiling> {

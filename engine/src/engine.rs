@@ -13,6 +13,7 @@ use crate::completion::Completion;
 use crate::control::{CancelToken, Control, Watch};
 use crate::error::EngineError;
 use crate::infill::Infill;
+use crate::model::Hardware;
 use crate::request::{DocumentId, Prompt, Request};
 
 /// Where the engine stands.
@@ -20,8 +21,8 @@ use crate::request::{DocumentId, Prompt, Request};
 pub enum Status {
     /// The model is being loaded; requests wait.
     Loading,
-    /// Requests are answered; the text says what runs where.
-    Ready(String),
+    /// Requests are answered: what runs where, for people, and what it computes on.
+    Ready(String, Hardware),
     /// Requests are refused with this error.
     Down(EngineError),
 }
@@ -246,7 +247,7 @@ impl Shared {
             let loaded = catch(&mut load).and_then(|loaded| loaded);
             let crash = match loaded {
                 Ok(mut infill) => {
-                    self.set_status(Status::Ready(infill.describe()));
+                    self.set_status(Status::Ready(infill.describe(), infill.hardware()));
                     match self.work(infill.as_mut()) {
                         Ok(()) => return,
                         Err(crash) => crash,

@@ -38,5 +38,6 @@ pub use error::EngineError;
 pub use infill::Infill;
 pub use load::{Device, LoadOptions, WeightFormat, cpu_level, load, load_model};
 pub use local::Local;
+pub use model::Hardware;
 pub use pace::{Estimate, Source};
 pub use request::{Decoding, DocumentId, Mode, Prompt, Request, Sampling, Snippet};

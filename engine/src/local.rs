@@ -7,7 +7,7 @@ use crate::control::Control;
 use crate::decode::{Filled, Span};
 use crate::error::EngineError;
 use crate::infill::Infill;
-use crate::model::Model;
+use crate::model::{Hardware, Model};
 use crate::pace::Pace;
 use crate::request::{DocumentId, Prompt, Request};
 use crate::sampler::{Pick, Sampler};
@@ -52,6 +52,10 @@ impl Local {
 impl Infill for Local {
     fn describe(&self) -> String {
         format!("{} on {}", self.model.config().name, self.model.device())
+    }
+
+    fn hardware(&self) -> Hardware {
+        self.model.hardware()
     }
 
     fn infill(&mut self, request: &Request, control: &mut Control) -> Result<Completion, EngineError> {

@@ -36,6 +36,15 @@ pub enum Head<'a> {
     Logits(Range<usize>, &'a mut Vec<f32>),
 }
 
+/// What computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hardware {
+    /// The machine's processor, with which everything else is shared.
+    Processor,
+    /// A device of its own.
+    Gpu,
+}
+
 /// What a pass cannot be faster than.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Ceiling {
@@ -61,6 +70,11 @@ pub trait Model: Send {
 
     /// Device and level, for people: `cpu (avx2)`.
     fn device(&self) -> String;
+
+    /// What kind of device that is.
+    fn hardware(&self) -> Hardware {
+        Hardware::Processor
+    }
 
     /// What bounds the passes, measured here; `None` where that is not known. What a bench holds its times against.
     fn ceiling(&self) -> Option<Ceiling> {

@@ -65,7 +65,7 @@ fn engine() -> (Engine, Receiver<()>, Arc<Mutex<Vec<String>>>) {
     let engine = Engine::start(load, move |status| {
         statuses.lock().unwrap().push(match status {
             Status::Loading => "loading".into(),
-            Status::Ready(what) => what.clone(),
+            Status::Ready(what, _) => what.clone(),
             Status::Down(error) => error.to_string(),
         });
     });

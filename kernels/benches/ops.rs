@@ -36,7 +36,7 @@ fn main() {
         let floats = ceiling::floats(&machine) / 1e9;
         let bytes = ceiling::bytes(&machine) / 1e9;
         println!("{level}, {threads} threads: ceilings {floats:.0} GFLOP/s (f32), {bytes:.0} GOP/s (bytes)");
-        for (format, ceiling) in [(Format::Exact, floats), (Format::Six, bytes), (Format::Seven, bytes)] {
+        for (format, ceiling) in [(Format::Exact, floats), (Format::Seven, bytes)] {
             if level != Level::REFERENCE {
                 table(&machine, format, ceiling);
             }

@@ -1,7 +1,7 @@
-//! The inner product of bytes: a few rounded rows times a tile of 16 outputs in six or seven bits.
+//! The inner product of bytes: a few rounded rows times a tile of 16 outputs in seven bits.
 //!
 //! For blocks `b` of 32 inputs: `out[r][c] = Σ_b x[r][b] · w[b][c] · Σ_k a[r][b,k] · (u[b,k][c] - z)`, added to what `out` holds when `add` is
-//! set, with scales `x` and `w`, signed bytes `a` and weights `u` of 0 to 63 or 127, whose zero `z` is 32 or 64. The inner sums are whole numbers and equal at
+//! set, with scales `x` and `w`, signed bytes `a` and weights `u` of 0 to 127, whose zero `z` is 64. The inner sums are whole numbers and equal at
 //! every level; `Σ a · z` is known from rounding the rows, so products run over unsigned weights as x86 wants
 //! them. Tolerance against the reference: `1e-5 · Σ_b |x w Σ_k|`, the order of additions of blocks.
 
@@ -10,9 +10,8 @@ use half::f16;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::ahead::Ahead;
 use crate::level::{Kind, Level};
-use crate::matrix::{BLOCK, SEVENS_ZERO, TILE};
+use crate::matrix::{BLOCK, TILE, ZERO};
 use crate::rows::Bytes;
-use crate::sixes;
 use crate::tile::Strided;
 
 #[cfg(target_arch = "x86_64")]
@@ -27,12 +26,11 @@ pub(crate) mod neon;
 /// Blocks of rows, the first of which starts at the slices' beginnings.
 pub(crate) type Input<'a> = Bytes<&'a [i8], &'a [f32], &'a [i32]>;
 
-/// Unpacked weights of 16 outputs.
+/// Weights of 16 outputs.
 #[derive(Clone, Copy)]
 pub(crate) struct Quads<'a> {
-    /// `[blocks][8][16][4]`: 0 to 63, or to 127 when there are seven bits.
+    /// `[blocks][8][16][4]`: 0 to 127.
     pub(crate) bytes: &'a [u8],
-    pub(crate) seven: bool,
     /// `[blocks][16]`
     pub(crate) scales: &'a [f16],
     /// What is read after this: asked for during the product, a part of it with each block.
@@ -88,7 +86,6 @@ fn reference(
     out: Strided<&mut [f32]>,
     add: bool,
 ) {
-    let zero = if weights.seven { SEVENS_ZERO } else { sixes::ZERO };
     for r in 0..rows {
         let out = &mut out.data[r * out.stride..][..TILE];
         if !add {
@@ -99,7 +96,7 @@ fn reference(
             let scale = input.scales[r * (width / BLOCK) + b];
             for (c, out) in out.iter_mut().enumerate() {
                 let weight = |k: usize| weights.bytes[b * BLOCK * TILE + k / 4 * 64 + c * 4 + k % 4];
-                let sum: i32 = (0..BLOCK).map(|k| i32::from(quants[k]) * (i32::from(weight(k)) - zero)).sum();
+                let sum: i32 = (0..BLOCK).map(|k| i32::from(quants[k]) * (i32::from(weight(k)) - ZERO)).sum();
                 *out += sum as f32 * (weights.scales[b * TILE + c].to_f32() * scale);
             }
         }
@@ -117,8 +114,6 @@ struct Chunk {
     /// First scale and offset of the first row; rows are `width / 32` apart.
     scales: *const f32,
     offsets: *const i32,
-    /// What offsets are multiplied with: they are those of six bits.
-    zeros: i32,
     weights: *const u8,
     weight_scales: *const f16,
     out: *mut f32,
@@ -160,7 +155,6 @@ unsafe fn chunks(
                 width,
                 scales: input.scales.as_ptr().add(row * (width / BLOCK)),
                 offsets: input.offsets.as_ptr().add(row * (width / BLOCK)),
-                zeros: if weights.seven { SEVENS_ZERO / sixes::ZERO } else { 1 },
                 weights: weights.bytes.as_ptr(),
                 weight_scales: weights.scales.as_ptr(),
                 out: out.data.as_mut_ptr().add(row * out.stride),

@@ -37,7 +37,6 @@ mod disjoint;
 mod dot;
 mod math;
 mod pairs;
-mod sixes;
 mod tile;
 
 #[cfg(test)]

@@ -11,10 +11,9 @@ use crate::disjoint::Disjoint;
 use crate::dot;
 use crate::level::{Level, vectorised};
 use crate::math;
-use crate::matrix::{BLOCK, Format, Matrix, TILE, Tile};
+use crate::matrix::{BLOCK, Matrix, TILE, Tile};
 use crate::rope::Rope;
 use crate::rows::{Bytes, Rows, View};
-use crate::sixes;
 use crate::tile::{self, Strided};
 
 /// Rows of one product at most: what a unit keeps on its stack.
@@ -23,8 +22,8 @@ pub const MAX_ROWS: usize = 128;
 /// Blocks that are dequantised at a time: a panel of 16 KiB.
 const PANEL_BLOCKS: usize = 8;
 
-/// Blocks that are unpacked at a time: 24 KiB.
-const QUAD_BLOCKS: usize = 48;
+/// Blocks that all rows are multiplied with before the next ones: 24 KiB of weights, which stay in the first cache meanwhile.
+const BYTE_BLOCKS: usize = 48;
 
 /// Starts on a cache line, so that no vector is loaded from two.
 #[repr(align(64))]
@@ -36,8 +35,6 @@ thread_local! {
     static COLUMNS: RefCell<Box<Line<[f32; MAX_ROWS * 2 * BLOCK]>>> = RefCell::new(Box::new(Line([0.0; _])));
     /// Dequantised weights of 16 outputs.
     static PANEL: RefCell<Box<Line<[f32; PANEL_BLOCKS * BLOCK * TILE]>>> = RefCell::new(Box::new(Line([0.0; _])));
-    /// Unpacked weights of 16 outputs.
-    static QUADS: RefCell<Box<Line<[u8; QUAD_BLOCKS * BLOCK * TILE]>>> = RefCell::new(Box::new(Line([0; _])));
 }
 
 /// Adds the product to `y` (rows, outputs): the residual stream after a projection.
@@ -212,16 +209,12 @@ fn check(weights: &Matrix, x: &Rows) {
 /// The products of the first `rows` rows with 16 outputs.
 fn product(level: Level, weights: &Matrix, tile: usize, x: &Rows, rows: usize, out: Strided<&mut [f32]>) {
     let ahead = if tile + 1 < weights.tiles() { weights.tile(tile + 1).bytes } else { &[] };
-    let (tile, seven) = (weights.tile(tile), weights.format() == Format::Seven);
+    let tile = weights.tile(tile);
     match x.view() {
         View::F32(values) => {
             PANEL.with_borrow_mut(|panel| floats(level, tile, &mut panel.0, (values, x.width()), rows, out));
         }
-        View::Int8(bytes) => {
-            QUADS.with_borrow_mut(|quads| {
-                whole_numbers(level, (tile, ahead, seven), &mut quads.0, (bytes, x.width()), rows, out)
-            });
-        }
+        View::Int8(bytes) => whole_numbers(level, (tile, ahead), (bytes, x.width()), rows, out),
     }
 }
 
@@ -247,22 +240,14 @@ fn floats(
 
 fn whole_numbers(
     level: Level,
-    (tile, ahead, seven): (Tile<'_>, &[u8], bool),
-    quads: &mut [u8],
+    (tile, ahead): (Tile<'_>, &[u8]),
     (x, width): (dot::Input<'_>, usize),
     rows: usize,
     out: Strided<&mut [f32]>,
 ) {
     let blocks = width / BLOCK;
-    for first in (0..blocks).step_by(QUAD_BLOCKS) {
-        let count = QUAD_BLOCKS.min(blocks - first);
-        let bytes = if seven {
-            &tile.quants[first * BLOCK * TILE..][..count * BLOCK * TILE]
-        } else {
-            let packed = &tile.quants[first * sixes::BLOCK_BYTES..][..count * sixes::BLOCK_BYTES];
-            sixes::unpack(level, packed, quads);
-            &quads[..]
-        };
+    for first in (0..blocks).step_by(BYTE_BLOCKS) {
+        let count = BYTE_BLOCKS.min(blocks - first);
         let x = Bytes {
             quants: &x.quants[first * BLOCK..],
             scales: &x.scales[first..],
@@ -270,8 +255,7 @@ fn whole_numbers(
         };
         let last = first + count == blocks;
         let weights = dot::Quads {
-            bytes,
-            seven,
+            bytes: &tile.quants[first * BLOCK * TILE..][..count * BLOCK * TILE],
             scales: &tile.scales[first * TILE..][..count * TILE],
             ahead: if last { ahead } else { &[] },
         };

@@ -6,8 +6,7 @@
 //! ahead as one run of memory. Outputs beyond the last are zero.
 //!
 //! Products with f32 rows keep the bytes as they are. Products with byte rows round them to seven bits and keep bytes, so that a sum
-//! of two fits where byte products saturate at 16 bits. Six bits (`sixes.rs`) are a quarter less to read, and two such sums fit; a
-//! model that they cost too much does not use them, and the bench shows both.
+//! of two fits where byte products saturate at 16 bits.
 
 use half::f16;
 
@@ -15,7 +14,6 @@ use crate::disjoint::Disjoint;
 use crate::memory::{Memory, Part};
 use crate::pool::Pool;
 use crate::rows::Activations;
-use crate::sixes;
 
 /// Outputs of a tile.
 pub(crate) const TILE: usize = 16;
@@ -29,27 +27,27 @@ const BLOCK_BYTES: usize = 2 + BLOCK;
 pub enum Format {
     /// As they are, for f32 rows.
     Exact,
-    /// Rounded to six bits, for byte rows.
-    Six,
     /// Rounded to seven bits, for byte rows.
     Seven,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Format; 3] = [Format::Exact, Format::Six, Format::Seven];
+    pub const ALL: [Format; 2] = [Format::Exact, Format::Seven];
 
     /// The kind of rows that weights are multiplied with.
     pub fn activations(self) -> Activations {
         match self {
             Format::Exact => Activations::F32,
-            Format::Six | Format::Seven => Activations::Int8,
+            Format::Seven => Activations::Int8,
         }
     }
 }
 
+/// The largest weight in seven bits.
+const LARGEST: f32 = 63.0;
 /// What stands for 0 in seven bits.
-pub(crate) const SEVENS_ZERO: i32 = 64;
+pub(crate) const ZERO: i32 = 64;
 
 /// A packed weight matrix `W` (outputs, inputs).
 pub struct Matrix {
@@ -63,7 +61,7 @@ pub struct Matrix {
 /// Sixteen outputs of a matrix.
 #[derive(Clone, Copy)]
 pub(crate) struct Tile<'a> {
-    /// Bytes `[inputs/4][16][4]`, signed or of seven bits, or the same packed by `sixes.rs`.
+    /// Bytes `[inputs/4][16][4]`, signed or of seven bits.
     pub(crate) quants: &'a [u8],
     /// `[inputs/32][16]`
     pub(crate) scales: &'a [f16],
@@ -79,7 +77,7 @@ impl Matrix {
         let row_bytes = inputs / BLOCK * BLOCK_BYTES;
         assert!(rows.iter().all(|row| row.len() == row_bytes), "a row is not {row_bytes} bytes long");
         let count = rows.len().div_ceil(TILE);
-        let (quants, bytes) = (quant_bytes(format, inputs), tile_bytes(format, inputs));
+        let (quants, bytes) = (inputs * TILE, tile_bytes(inputs));
         let mut tiles = memory.take(count * bytes);
         let to = Disjoint::new(&mut tiles);
         pool.run(count, &|tile| {
@@ -91,8 +89,7 @@ impl Matrix {
             let rows = &rows[from..rows.len().min(from + TILE)];
             match format {
                 Format::Exact => pack_bytes(rows, quants, scales),
-                Format::Six => pack_rounded(rows, 31.0, quants, scales, sixes::BLOCK_BYTES, sixes::pack),
-                Format::Seven => pack_rounded(rows, 63.0, quants, scales, BLOCK * TILE, pack_sevens),
+                Format::Seven => pack_rounded(rows, quants, scales),
             }
         });
         Matrix { outputs: rows.len(), inputs, format, tiles }
@@ -131,8 +128,7 @@ impl Matrix {
             let at = input / 4 * 64 + lane * 4 + input % 4;
             let quant = match self.format {
                 Format::Exact => tile.quants[at] as i8,
-                Format::Six => sixes::get(tile.quants, input, lane),
-                Format::Seven => (i32::from(tile.quants[at]) - SEVENS_ZERO) as i8,
+                Format::Seven => (i32::from(tile.quants[at]) - ZERO) as i8,
             };
             *out = f32::from(quant) * tile.scales[input / BLOCK * TILE + lane].to_f32();
         }
@@ -143,24 +139,16 @@ impl Matrix {
     }
 
     pub(crate) fn tile(&self, index: usize) -> Tile<'_> {
-        let len = tile_bytes(self.format, self.inputs);
+        let len = tile_bytes(self.inputs);
         let bytes = &self.tiles[index * len..][..len];
-        let (quants, scales) = bytes.split_at(quant_bytes(self.format, self.inputs));
+        let (quants, scales) = bytes.split_at(self.inputs * TILE);
         Tile { quants, scales: &bytemuck::cast_slice(scales)[..self.inputs / BLOCK * TILE], bytes }
     }
 }
 
-/// Bytes of a tile's weights.
-fn quant_bytes(format: Format, inputs: usize) -> usize {
-    match format {
-        Format::Exact | Format::Seven => inputs * TILE,
-        Format::Six => inputs / BLOCK * sixes::BLOCK_BYTES,
-    }
-}
-
 /// Bytes of a tile, whole cache lines.
-fn tile_bytes(format: Format, inputs: usize) -> usize {
-    (quant_bytes(format, inputs) + inputs / BLOCK * TILE * size_of::<f16>()).next_multiple_of(64)
+fn tile_bytes(inputs: usize) -> usize {
+    (inputs * TILE + inputs / BLOCK * TILE * size_of::<f16>()).next_multiple_of(64)
 }
 
 fn pack_bytes(rows: &[&[u8]], quants: &mut [u8], scales: &mut [f16]) {
@@ -175,49 +163,38 @@ fn pack_bytes(rows: &[&[u8]], quants: &mut [u8], scales: &mut [f16]) {
     }
 }
 
-/// Packs weights rounded to at most `largest` steps, each block of a tile with `pack` into `bytes` bytes.
-fn pack_rounded(
-    rows: &[&[u8]],
-    largest: f32,
-    quants: &mut [u8],
-    scales: &mut [f16],
-    bytes: usize,
-    pack: fn(&[i8; BLOCK * TILE], &mut [u8]),
-) {
-    for (block, quants) in quants.chunks_exact_mut(bytes).enumerate() {
-        let mut quads = [0i8; BLOCK * TILE];
-        for (lane, row) in rows.iter().enumerate() {
-            let bytes = &row[block * BLOCK_BYTES..][..BLOCK_BYTES];
+/// Packs weights rounded to seven bits.
+fn pack_rounded(rows: &[&[u8]], quants: &mut [u8], scales: &mut [f16]) {
+    // What the lanes of missing outputs keep.
+    quants.fill(ZERO as u8);
+    for (lane, row) in rows.iter().enumerate() {
+        for (block, bytes) in row.chunks_exact(BLOCK_BYTES).enumerate() {
             let scale = f16::from_le_bytes([bytes[0], bytes[1]]);
             let mut weights = [0i8; BLOCK];
             for (to, &byte) in weights.iter_mut().zip(&bytes[2..]) {
                 *to = byte as i8;
             }
-            scales[block * TILE + lane] = f16::from_f32(scale.to_f32() * round(&mut weights, largest));
+            scales[block * TILE + lane] = f16::from_f32(scale.to_f32() * round(&mut weights));
             for (quad, four) in weights.chunks_exact(4).enumerate() {
-                quads[quad * 64 + lane * 4..][..4].copy_from_slice(four);
+                let at = (block * BLOCK / 4 + quad) * 64 + lane * 4;
+                for (to, &weight) in quants[at..at + 4].iter_mut().zip(four) {
+                    *to = (i32::from(weight) + ZERO) as u8;
+                }
             }
         }
-        pack(&quads, quants);
     }
 }
 
-fn pack_sevens(quads: &[i8; BLOCK * TILE], packed: &mut [u8]) {
-    for (to, &weight) in packed.iter_mut().zip(quads) {
-        *to = (i32::from(weight) + SEVENS_ZERO) as u8;
-    }
-}
-
-/// Rounds a block of 8-bit weights to `-largest..=largest` and returns the factor that its scale grows by.
+/// Rounds a block of 8-bit weights to `-LARGEST..=LARGEST` and returns the factor that its scale grows by.
 ///
 /// The largest weight stays as it is. Steps of a smaller squared error, which cut it, were measured to be worse: the few large
 /// weights matter most.
-fn round(weights: &mut [i8; BLOCK], largest: f32) -> f32 {
+fn round(weights: &mut [i8; BLOCK]) -> f32 {
     let magnitude = weights.iter().map(|w| w.unsigned_abs()).max().map_or(0.0, f32::from);
     if magnitude == 0.0 {
         return 1.0;
     }
-    let step = magnitude / largest;
+    let step = magnitude / LARGEST;
     for w in weights {
         // Adding this rounds to whole numbers, ties to even, and leaves them in the lowest bits; the function of the
         // standard library is a call for each weight, and loading a model rounds them all.
@@ -290,8 +267,7 @@ pub(crate) mod tests {
                         // Half a step, and the rounding of its scale to f16.
                         let off = match format {
                             Format::Exact => 0.0,
-                            Format::Six => max * (0.51 / 31.0 + 1e-3),
-                            Format::Seven => max * (0.51 / 63.0 + 1e-3),
+                            Format::Seven => max * (0.51 / LARGEST + 1e-3),
                         };
                         for (got, want) in row.iter().zip(want) {
                             assert!((got - want).abs() <= off, "{format:?} {o} {block}: {got} {want}");
@@ -317,19 +293,19 @@ pub(crate) mod tests {
 
     #[test]
     fn rounding_errs_by_half_a_step_at_most() {
-        for (seed, largest) in (0..200i32).flat_map(|seed| [(seed, 31), (seed, 63)]) {
+        for seed in 0..200i32 {
             let weights: [i8; BLOCK] =
                 std::array::from_fn(|i| ((seed * 71 + i as i32 * 59) % 255 - 127) as i8);
             let mut rounded = weights;
-            let step = round(&mut rounded, largest as f32);
+            let step = round(&mut rounded);
             for (w, r) in weights.iter().zip(rounded) {
                 assert_eq!(r, (f32::from(*w) / step).round_ties_even() as i8);
-                assert!((-largest..=largest).contains(&r));
+                assert!((-LARGEST..=LARGEST).contains(&f32::from(r)));
                 let off = (f32::from(*w) - f32::from(r) * step).abs();
                 assert!(off <= 0.5 * step + 1e-4, "{w} became {r} steps of {step}");
             }
         }
         let mut zero = [0; BLOCK];
-        assert_eq!((round(&mut zero, 31.0), zero), (1.0, [0; BLOCK]));
+        assert_eq!((round(&mut zero), zero), (1.0, [0; BLOCK]));
     }
 }

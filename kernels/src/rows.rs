@@ -2,8 +2,7 @@
 
 use crate::disjoint::Disjoint;
 use crate::level::Level;
-use crate::matrix::BLOCK;
-use crate::sixes;
+use crate::matrix::{BLOCK, ZERO};
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -13,7 +12,7 @@ mod avx2;
 pub enum Activations {
     /// As they are: exact up to the order of additions.
     F32,
-    /// Rounded to bytes, each block of 32 with its own scale; weights to six or seven bits.
+    /// Rounded to bytes, each block of 32 with its own scale; weights to seven bits.
     Int8,
 }
 
@@ -170,7 +169,7 @@ fn quantise(level: Level, values: &[f32; BLOCK], quants: &mut [i8; BLOCK]) -> (f
             (max, quants.iter().map(|&q| i32::from(q)).sum())
         }
     };
-    (max / 127.0, -sixes::ZERO * sum)
+    (max / 127.0, -ZERO * sum)
 }
 
 /// What a block of this largest magnitude is rounded as: the magnitude, and steps of a byte in one.
@@ -196,7 +195,7 @@ mod tests {
         for values in cases {
             let mut want = [0; BLOCK];
             let (scale, offset) = quantise(Level::REFERENCE, &values, &mut want);
-            assert_eq!(offset, -sixes::ZERO * want.iter().map(|&q| i32::from(q)).sum::<i32>());
+            assert_eq!(offset, -ZERO * want.iter().map(|&q| i32::from(q)).sum::<i32>());
             assert!(want.iter().all(|&q| q != -128));
             for (x, q) in values.iter().zip(want) {
                 assert!(

@@ -14,13 +14,15 @@ pub(crate) mod stats;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use cinnabar_engine::{Engine, LoadOptions, Status};
+use cinnabar_engine::{Engine, Hardware, LoadOptions, Status};
 
 /// An engine that has loaded its model.
 pub(crate) struct Ready {
     pub(crate) engine: Engine,
     /// What runs where, for people.
     pub(crate) device: String,
+    /// What it computes on.
+    pub(crate) hardware: Hardware,
     /// Time the model took to load.
     pub(crate) loaded: Duration,
 }
@@ -37,7 +39,9 @@ pub(crate) fn start_engine(options: LoadOptions) -> anyhow::Result<Ready> {
     loop {
         match changes.recv()? {
             Status::Loading => {}
-            Status::Ready(device) => return Ok(Ready { engine, device, loaded: started.elapsed() }),
+            Status::Ready(device, hardware) => {
+                return Ok(Ready { engine, device, hardware, loaded: started.elapsed() });
+            }
             Status::Down(error) => return Err(error.into()),
         }
     }

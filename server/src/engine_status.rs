@@ -59,7 +59,7 @@ impl EngineStatus {
     pub(crate) fn changed(self: &Arc<Self>, now: &Status) {
         match now {
             Status::Loading => tracing::info!("loading the model"),
-            Status::Ready(what) => tracing::info!(what, "ready"),
+            Status::Ready(what, _) => tracing::info!(what, "ready"),
             Status::Down(error) => tracing::error!(%error, "the engine is down"),
         }
         let mut inner = self.lock();
@@ -108,7 +108,7 @@ impl EngineStatus {
                     status.bar_answered(reply.is_ok());
                 });
             }
-            (Status::Ready(what), Bar::Shown) => self.end_bar(inner.n_bars, what.clone()),
+            (Status::Ready(what, _), Bar::Shown) => self.end_bar(inner.n_bars, what.clone()),
             (Status::Down(_), Bar::Shown) => self.end_bar(inner.n_bars, "failed".into()),
             _ => {}
         }

@@ -12,9 +12,10 @@ pub(crate) mod brackets;
 /// Larger texts have no tree: a first parse would hold up the editor.
 pub(crate) const MAX_BYTES: usize = 2 * 1024 * 1024;
 /// A parse is given up after so many checks, each a hundred or so steps of the parser, and one more for so many bytes of
-/// new text. Plain code takes one check for 140 bytes, an edit in a megabyte of it 200 to 300; an edit that turns all
-/// text behind it inside out, as an open quote does, takes thousands. Steps, not time, so that the same text always has
-/// the same tree.
+/// new text. Plain code takes one check for 140 bytes. An edit takes as many as the whole text has places where the grammar had
+/// to try two readings: the parser takes over no node that holds one. In a megabyte of Rust or TypeScript these are 65 to 200,
+/// of Go 640, of Python 1000 at first. An edit that turns all text behind it inside out, as an open quote does, takes
+/// thousands. Steps, not time, so that the same text always has the same tree.
 const CHECKS: usize = 500;
 const BYTES_A_CHECK: usize = 25;
 /// Edits to let pass after a parse that was given up: the next keys seldom make it cheaper.

@@ -1,7 +1,7 @@
 //! What the GPU must reproduce of the training code, within what 16-bit weights and activations explain.
 
 use cinnabar_engine::cuda::CudaModel;
-use cinnabar_engine::model::{Attention, Head, Model};
+use cinnabar_engine::model::{Attention, Hardware, Head, Model};
 use cinnabar_engine::{
     CancelToken, Completion, Control, Device, Infill, LoadOptions, Local, Mode, Request, load,
 };
@@ -19,6 +19,7 @@ const TIE: f32 = 0.05;
 
 /// Logits of the last stream row, a masked and a half-revealed block.
 pub(crate) fn logits(model: &mut CudaModel) {
+    assert_eq!(model.hardware(), Hardware::Gpu);
     let bytes = std::fs::read(model_file("golden.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let mut found = Found::default();

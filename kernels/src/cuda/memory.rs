@@ -94,11 +94,10 @@ impl Gpu {
         const BYTES: usize = 512 << 20;
         const TIMES: usize = 10;
         let (from, to): (Buffer<u8>, Buffer<u8>) = (Buffer::zeros(self, BYTES)?, Buffer::zeros(self, BYTES)?);
-        // SAFETY: both buffers have that length and outlive the copies, whose end is waited for.
         let copy = || {
-            check("cuMemcpyDtoD", unsafe {
-                sys::cuMemcpyDtoDAsync_v2(to.pointer, from.pointer, BYTES, self.stream())
-            })
+            // SAFETY: both buffers have that length and outlive the copies, whose end is waited for.
+            let copied = unsafe { sys::cuMemcpyDtoDAsync_v2(to.pointer, from.pointer, BYTES, self.stream()) };
+            check("cuMemcpyDtoD", copied)
         };
         copy()?;
         let milliseconds = self.time(|| (0..TIMES).try_for_each(|_| copy()))?;

@@ -1,8 +1,7 @@
 //! Byte products with AVX2 alone.
 //!
-//! `vpmaddubsw` adds two products of an unsigned and a signed byte in 16 bits and saturates. With weights of six bits
-//! two such sums fit, `4 · 63 · 127 = 32004`, so that one widening `vpmaddwd` serves eight inputs; with seven bits one
-//! does, `2 · 127 · 127 = 32258`.
+//! `vpmaddubsw` adds two products of an unsigned and a signed byte in 16 bits and saturates. With weights of seven bits
+//! such a sum fits, `2 · 127 · 127 = 32258`.
 //!
 //! Sixteen registers hold the weights of one block and eight outputs, and all rows pass by them: a row's sum waits in the output,
 //! which is in the first cache, while the weights would be loaded again for every row the other way round.
@@ -39,10 +38,7 @@ pub(super) unsafe fn product(
             for block in 0..chunk.blocks {
                 chunk.ahead.fetch(block);
                 for half in 0..2 {
-                    match weights.seven {
-                        true => eight_outputs::<true>(rows, chunk, block, half),
-                        false => eight_outputs::<false>(rows, chunk, block, half),
-                    }
+                    eight_outputs(rows, chunk, block, half);
                 }
             }
         });
@@ -52,7 +48,7 @@ pub(super) unsafe fn product(
 /// Adds the products of one block with half of the outputs.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn eight_outputs<const SEVEN: bool>(rows: usize, chunk: Chunk, block: usize, half: usize) {
+unsafe fn eight_outputs(rows: usize, chunk: Chunk, block: usize, half: usize) {
     let first = block == 0 && !chunk.add;
     // SAFETY: `rows` rows and block `block` are inside.
     unsafe {
@@ -63,11 +59,11 @@ unsafe fn eight_outputs<const SEVEN: bool>(rows: usize, chunk: Chunk, block: usi
         let scales = _mm256_cvtph_ps(_mm_loadu_si128(scales.cast()));
         let mut row = 0;
         while row + TOGETHER <= rows {
-            rows_of::<TOGETHER, SEVEN>(chunk, row, block, half, &weights, scales, first);
+            rows_of::<TOGETHER>(chunk, row, block, half, &weights, scales, first);
             row += TOGETHER;
         }
         while row < rows {
-            rows_of::<1, SEVEN>(chunk, row, block, half, &weights, scales, first);
+            rows_of::<1>(chunk, row, block, half, &weights, scales, first);
             row += 1;
         }
     }
@@ -75,7 +71,7 @@ unsafe fn eight_outputs<const SEVEN: bool>(rows: usize, chunk: Chunk, block: usi
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn rows_of<const R: usize, const SEVEN: bool>(
+unsafe fn rows_of<const R: usize>(
     chunk: Chunk,
     row: usize,
     block: usize,
@@ -88,8 +84,7 @@ unsafe fn rows_of<const R: usize, const SEVEN: bool>(
     // SAFETY: rows `row..row + R` and block `block` are inside.
     unsafe {
         let at = |r: usize| (row + r) * (chunk.width / BLOCK) + block;
-        let mut dots: [__m256i; R] =
-            std::array::from_fn(|r| _mm256_set1_epi32(chunk.zeros * *chunk.offsets.add(at(r))));
+        let mut dots: [__m256i; R] = std::array::from_fn(|r| _mm256_set1_epi32(*chunk.offsets.add(at(r))));
         for quad in (0..BLOCK / 4).step_by(2) {
             for r in 0..R {
                 let quants = chunk.quants.add((row + r) * chunk.width + block * BLOCK).cast::<i32>();
@@ -98,13 +93,8 @@ unsafe fn rows_of<const R: usize, const SEVEN: bool>(
                     _mm256_maddubs_epi16(weights[quad], a)
                 };
                 let (first, second) = (product(quad), product(quad + 1));
-                if SEVEN {
-                    dots[r] = _mm256_add_epi32(dots[r], _mm256_madd_epi16(first, ones));
-                    dots[r] = _mm256_add_epi32(dots[r], _mm256_madd_epi16(second, ones));
-                } else {
-                    let eight = _mm256_madd_epi16(_mm256_add_epi16(first, second), ones);
-                    dots[r] = _mm256_add_epi32(dots[r], eight);
-                }
+                dots[r] = _mm256_add_epi32(dots[r], _mm256_madd_epi16(first, ones));
+                dots[r] = _mm256_add_epi32(dots[r], _mm256_madd_epi16(second, ones));
             }
         }
         for r in 0..R {

@@ -52,7 +52,7 @@ unsafe fn rows_of<const R: usize>(chunk: Chunk) {
             let at = |r: usize| r * (chunk.width / BLOCK) + block;
             let mut dots = [_mm512_setzero_si512(); R];
             for r in 0..R {
-                dots[r] = _mm512_set1_epi32(chunk.zeros * *chunk.offsets.add(at(r)));
+                dots[r] = _mm512_set1_epi32(*chunk.offsets.add(at(r)));
             }
             for quad in 0..BLOCK / 4 {
                 let weights = _mm512_loadu_si512(chunk.weights.add((block * 8 + quad) * 64).cast());

@@ -46,7 +46,7 @@ unsafe fn rows_of<const R: usize>(chunk: Chunk) {
             let at = |r: usize| r * (chunk.width / BLOCK) + block;
             let mut dots = [[_mm256_setzero_si256(); 2]; R];
             for r in 0..R {
-                dots[r] = [_mm256_set1_epi32(chunk.zeros * *chunk.offsets.add(at(r))); 2];
+                dots[r] = [_mm256_set1_epi32(*chunk.offsets.add(at(r))); 2];
             }
             for quad in 0..BLOCK / 4 {
                 let from = chunk.weights.add((block * 8 + quad) * 64);

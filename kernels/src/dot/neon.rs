@@ -46,7 +46,7 @@ unsafe fn rows_of<const R: usize>(chunk: Chunk) {
             let at = |r: usize| r * (chunk.width / BLOCK) + block;
             let mut dots = [[vdupq_n_s32(0); 4]; R];
             for r in 0..R {
-                dots[r] = [vdupq_n_s32(chunk.zeros * *chunk.offsets.add(at(r))); 4];
+                dots[r] = [vdupq_n_s32(*chunk.offsets.add(at(r))); 4];
             }
             for quad in 0..BLOCK / 4 {
                 let from = chunk.weights.add((block * 8 + quad) * 64).cast::<i8>();

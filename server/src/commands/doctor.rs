@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use cinnabar_engine::{Device, LoadOptions};
+use cinnabar_engine::{Device, Hardware, LoadOptions};
 use serde::Serialize;
 use serde_json::json;
 
@@ -166,7 +166,7 @@ fn engine(settings: &Settings, global: &Global) -> Vec<Finding> {
     };
     let found = format!("{device}: {}, loaded in {}", ready.device, model::milliseconds(ready.loaded));
     findings.push(Finding::good("engine", found));
-    if device == Device::Auto && !ready.device.contains("cuda") {
+    if device == Device::Auto && ready.hardware == Hardware::Processor {
         // `auto` has asked for it and gone on; here the reason is of interest.
         let gpu = cinnabar_engine::load_model(&LoadOptions { device: Device::Cuda(0), ..options });
         findings.push(match gpu {

@@ -7,7 +7,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use cinnabar_engine::{DocumentId, Mode, Prompt, Request};
+use cinnabar_engine::{DocumentId, Hardware, Mode, Prompt, Request};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -178,14 +178,14 @@ fn score(args: &Args, global: &Global) -> anyhow::Result<()> {
     let template = args.decoding.apply(ModeName::Auto, Request::new(DocumentId(0), Prompt::default()));
     template.validate()?;
     let sandbox = args.allow_execution.map(|isolation| Sandbox::new(isolation.into())).transpose()?;
-    let (who, head) = match args.reference {
-        true => (Who::Reference, head(args, set, &template, None)?),
+    let (who, head, hardware) = match args.reference {
+        true => (Who::Reference, head(args, set, &template, None)?, None),
         false => {
             let options = global.load_options()?;
             let model = options.model.clone();
             let ready = start_engine(options)?;
             let head = head(args, set, &template, Some((&model, &ready.device)))?;
-            (Who::Model { engine: ready.engine, modes: modes(&args.mode) }, head)
+            (Who::Model { engine: ready.engine, modes: modes(&args.mode) }, head, Some(ready.hardware))
         }
     };
     let (mut results, mut outcomes) = (None, Vec::new());
@@ -196,7 +196,7 @@ fn score(args: &Args, global: &Global) -> anyhow::Result<()> {
     }
     let bar = ProgressBar::no_length()
         .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} answers, {msg}, {eta} left")?);
-    let testers = args.testers.unwrap_or_else(|| testers(&head.device));
+    let testers = args.testers.unwrap_or_else(|| testers(hardware));
     let run = Run { who: &who, template: &template, sandbox: sandbox.as_ref(), testers };
     run.answer(&cases, &mut outcomes, results.as_mut(), |so_far, n| {
         let exact = so_far.iter().filter(|outcome| outcome.exact).count();
@@ -227,10 +227,10 @@ fn score(args: &Args, global: &Global) -> anyhow::Result<()> {
 }
 
 /// Answers to test at a time: tests beside an engine on the processor would spoil its times.
-fn testers(device: &str) -> usize {
-    match device.contains(" on cpu") {
-        true => 0,
-        false => std::thread::available_parallelism().map_or(1, usize::from),
+fn testers(engine: Option<Hardware>) -> usize {
+    match engine {
+        Some(Hardware::Processor) => 0,
+        Some(Hardware::Gpu) | None => std::thread::available_parallelism().map_or(1, usize::from),
     }
 }
 
@@ -357,4 +357,15 @@ fn about(path: &Path, head: &Head) -> String {
         ),
     };
     format!("{}: {who}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_engine_on_the_processor_has_it_for_itself() {
+        assert_eq!(testers(Some(Hardware::Processor)), 0);
+        assert!(testers(Some(Hardware::Gpu)) > 0 && testers(None) > 0);
+    }
 }

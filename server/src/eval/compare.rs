@@ -29,8 +29,11 @@ pub(crate) struct Pair {
     pub(crate) p: f64,
 }
 
-/// What is compared: right, wrong, or not known.
-const MEASURES: [(&str, fn(&Outcome) -> Option<bool>); 4] = [
+/// Whether an outcome is right, if that is known.
+type Measure = fn(&Outcome) -> Option<bool>;
+
+/// What is compared.
+const MEASURES: [(&str, Measure); 4] = [
     ("exact match", |o| Some(o.exact)),
     ("as shown", |o| Some(o.shown_exact)),
     ("first line", |o| Some(o.first_line)),

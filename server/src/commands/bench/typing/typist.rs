@@ -43,7 +43,7 @@ impl Scene {
             at += line.len();
         }
         let start = *rng.choice(&starts)?;
-        let far = text.floor_char_boundary(start + LENGTH);
+        let far = (start..=text.len().min(start + LENGTH)).rev().find(|&at| text.is_char_boundary(at))?;
         let end = text[far..].find('\n').map_or(text.len(), |n| far + n);
         let end = start + text[start..end].trim_end().len();
         let (before, typed, after) = (&text[..start], &text[start..end], &text[end..]);
