@@ -67,7 +67,7 @@ fn main() {
     let threads = number("--threads").unwrap_or(2);
     let rounds = number("--rounds").unwrap_or(5);
     let file = "cinnabar-135m-q8_0-00001-of-00002.gguf";
-    let model: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "model/135m", file].iter().collect();
+    let model: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "model/cinnabar-135m", file].iter().collect();
     let options = |device, exact| {
         let (level, threads) = (value("--level"), Some(threads));
         LoadOptions { model: model.clone(), device, threads, level, exact, ..LoadOptions::default() }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// A file of the shipped model.
 pub(crate) fn model_file(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "..", "model/135m", name].iter().collect()
+    [env!("CARGO_MANIFEST_DIR"), "..", "model/cinnabar-135m", name].iter().collect()
 }
 
 /// The first shard of the shipped model.

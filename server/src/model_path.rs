@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The default model in a checkout.
-const SHIPPED: &str = "model/135m";
+const SHIPPED: &str = "model/cinnabar-135m";
 
 /// No model, and where it was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,7 +179,7 @@ mod tests {
             data: Some(root.join("data")),
         };
         let built = around("checkout/target/x86_64-unknown-linux-gnu/release/cinnabar");
-        assert_eq!(built.folders()[0], root.join("checkout/model/135m"));
+        assert_eq!(built.folders()[0], root.join("checkout/model/cinnabar-135m"));
         let installed = around("usr/bin/cinnabar");
         let expected = ["usr/bin/model", "usr/share/cinnabar/model", "data/cinnabar/model"];
         assert_eq!(installed.folders(), expected.map(|p| root.join(p)));
@@ -200,7 +200,7 @@ mod tests {
             package: Some("/checkout/server".into()),
             data: None,
         };
-        assert_eq!(around.folders()[0], Path::new("/checkout/model/135m"));
+        assert_eq!(around.folders()[0], Path::new("/checkout/model/cinnabar-135m"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE, MODEL = ROOT / "model" / "recipe", ROOT / "model" / "135m"
+RECIPE, MODEL = ROOT / "model" / "recipe", ROOT / "model" / "cinnabar-135m"
 SHARD = next(MODEL.glob("*-00001-of-*.gguf"))
 TOKENS = 8  # of a text compared with the engine's
 sys.path.insert(0, str(RECIPE))
