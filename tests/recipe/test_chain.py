@@ -134,6 +134,8 @@ def test_a_stem_is_what_the_tokeniser_parts():
         if whole[at - 1 : at + 1].isspace():
             continue  # inside white space the tokeniser looks ahead
         ids, stem = text.encode_prefix(before)
+        if before.removesuffix(stem).endswith("'"):
+            continue  # it takes 's, 't and the like as one
         assert ids + text.encode(stem + after) == text.encode(whole), (before[-9:], after[:9])
 
 
