@@ -1,6 +1,7 @@
 //! The engine through its public interface, with the shipped model.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod disturbed;
 mod engine_thread;
 mod given_up;
 mod golden;

@@ -3,13 +3,12 @@
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use cinnabar_engine::config::Config;
-use cinnabar_engine::model::{Attention, Head, Model};
 use cinnabar_engine::{
     CancelToken, Cell, Completion, Control, Device, DocumentId, EngineError, Finish, Frame, Infill, Local,
     Mode, Prompt, Request, load, load_model,
 };
 
+use crate::disturbed::Disturbed;
 use crate::support::{goldens, options, tokenizer};
 
 const MODES: [Mode; 4] = [Mode::Auto, Mode::Verified, Mode::Causal, Mode::Parallel];
@@ -141,76 +140,23 @@ fn a_line_break_before_the_cursor_is_not_counted() {
     assert!(cut > 0, "no answer had several lines");
 }
 
-/// A device that is asked to stop, or takes its time, in the first pass that is none of the stream's.
-struct Slow {
-    model: Box<dyn Model>,
-    cancel: Option<CancelToken>,
-    pause: Duration,
-}
-
-impl Model for Slow {
-    fn config(&self) -> &Config {
-        self.model.config()
-    }
-
-    fn device(&self) -> String {
-        self.model.device()
-    }
-
-    fn slots(&self) -> usize {
-        self.model.slots()
-    }
-
-    fn max_rows(&self) -> usize {
-        self.model.max_rows()
-    }
-
-    fn forward(
-        &mut self,
-        slot: usize,
-        at: usize,
-        ids: &[u32],
-        attention: Attention,
-        head: Head<'_>,
-    ) -> Result<(), EngineError> {
-        std::thread::sleep(std::mem::take(&mut self.pause));
-        if let Some(cancel) = self.cancel.take() {
-            cancel.cancel();
-        }
-        self.model.forward(slot, at, ids, attention, head)
-    }
-
-    fn prefill(
-        &mut self,
-        slot: usize,
-        at: usize,
-        ids: &[u32],
-        head: Head<'_>,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<bool, EngineError> {
-        self.model.prefill(slot, at, ids, head, stop)
-    }
-}
-
 #[test]
 fn a_request_may_end_inside_its_stem() {
     let asked = Request { max_tokens: 12, ..request("capacity < 1", "zqxvkjw") };
-    let slow = |cancel: Option<CancelToken>, pause| {
-        let model = Slow { model: load_model(&options(Device::Cpu)).unwrap(), cancel, pause };
-        Local::new(Box::new(model), tokenizer())
-    };
-    let mut fresh = slow(None, Duration::ZERO);
+    let mut fresh = Local::new(load_model(&options(Device::Cpu)).unwrap(), tokenizer());
     let expected = fresh.infill(&asked, &mut Control::unbounded()).unwrap();
 
     let cancel = CancelToken::default();
-    let mut infill = slow(Some(cancel.clone()), Duration::ZERO);
+    let cancelling = cancel.clone();
+    let mut infill = Local::new(Disturbed::in_forward(move || cancelling.cancel()), tokenizer());
     let cancelled = infill.infill(&asked, &mut Control::new(cancel, None, None));
     assert!(matches!(cancelled, Err(EngineError::Cancelled)), "{cancelled:?}");
     let after = infill.infill(&asked, &mut Control::unbounded()).unwrap();
     assert_eq!(after.text, expected.text);
 
     // The stream is cached, so that the deadline comes where the model sleeps.
-    let mut infill = slow(None, Duration::from_secs(2));
+    let sleeping = Disturbed::in_forward(|| std::thread::sleep(Duration::from_secs(2)));
+    let mut infill = Local::new(sleeping, tokenizer());
     infill.prepare(asked.document, &asked.prompt, &Control::unbounded()).unwrap();
     let deadline = Instant::now() + Duration::from_secs(1);
     let late =

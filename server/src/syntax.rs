@@ -13,9 +13,9 @@ pub(crate) mod brackets;
 pub(crate) const MAX_BYTES: usize = 2 * 1024 * 1024;
 /// A parse is given up after so many checks, each a hundred or so steps of the parser, and one more for so many bytes of
 /// new text. Plain code takes one check for 140 bytes. An edit takes as many as the whole text has places where the grammar had
-/// to try two readings: the parser takes over no node that holds one. In a megabyte of Rust or TypeScript these are 65 to 200,
-/// of Go 640, of Python 1000 at first. An edit that turns all text behind it inside out, as an open quote does, takes
-/// thousands. Steps, not time, so that the same text always has the same tree.
+/// to try two readings: the parser takes over no node that holds one, and a megabyte of Go or Python has too many of them
+/// (BENCHMARKS.md). An edit that turns all text behind it inside out, as an open quote does, takes thousands. Steps, not time, so
+/// that the same text always has the same tree.
 const CHECKS: usize = 500;
 const BYTES_A_CHECK: usize = 25;
 /// Edits to let pass after a parse that was given up: the next keys seldom make it cheaper.

@@ -123,6 +123,20 @@ def test_cursors_of_a_line_have_the_streams_that_they_have_alone(work):
             assert any(written in document for document in known)
 
 
+def test_lengths_around_a_cursor_tell_nothing_of_the_middle(work):
+    """An editor's window has lengths of its own: a model that had learned the middle's from those in training would not end it."""
+    maker = rows.Rows(rows.Corpus(work / "packed"), layout.Text(MODEL / "tokenizer.json"), 6)
+    lengths = []
+    for _ in range(400):
+        stream = maker.family(300, 1400)[0]
+        prefix, suffix = stream.ids.index(layout.PRE), stream.ids.index(layout.SUF)
+        lengths.append((stream.shared - prefix, prefix - suffix, len(stream.ids) - stream.cursor))
+    prefix, suffix, middle = np.array(lengths, float).T
+    cut = prefix > 60  # the start of a file is short whatever follows
+    correlation = lambda a, b: abs(np.corrcoef(a[cut], b[cut])[0, 1])
+    assert cut.sum() > 200 and correlation(prefix, middle) < 0.2 and correlation(prefix / suffix, middle) < 0.2
+
+
 def test_a_stem_is_what_the_tokeniser_parts():
     text = layout.Text(MODEL / "tokenizer.json")
     stems = {"": "", "a": "a", "x = ": " ", "return len": " len", "self._ent": "ent", "f(a[": "[", "x == ": " ", "x ==": " ==", "v = 12": "2", "\n": "\n", "\tab": "ab"}

@@ -1,6 +1,6 @@
 //! Goes through cases and modes: what was answered before is not asked again, each new answer is kept at once.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::mpsc;
 use std::sync::{Mutex, PoisonError};
 
@@ -34,8 +34,8 @@ pub(crate) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Adds to the outcomes those that are missing, and leaves out those of other cases and modes. `progress` is told the
-    /// outcomes so far and how many there will be.
+    /// Adds to the outcomes those that are missing, leaves out those of other cases and modes, and brings all into the order
+    /// of cases and modes. `progress` is told the outcomes so far and how many there will be.
     pub(crate) fn answer(
         &self,
         cases: &[Case],
@@ -48,8 +48,13 @@ impl Run<'_> {
             Who::Model { modes, .. } => modes.iter().copied().map(Some).collect(),
         };
         let name = |mode: Option<Mode>| mode.map_or(answer::REFERENCE, answer::mode_name);
-        let ids: HashSet<&str> = cases.iter().map(|case| case.id.as_str()).collect();
-        outcomes.retain(|o| ids.contains(o.id.as_str()) && modes.iter().any(|&mode| name(mode) == o.mode));
+        let places: HashMap<&str, usize> =
+            cases.iter().zip(0..).map(|(case, at)| (case.id.as_str(), at)).collect();
+        let place = |o: &Outcome| {
+            let mode = modes.iter().position(|&mode| name(mode) == o.mode)?;
+            Some((*places.get(o.id.as_str())?, mode))
+        };
+        outcomes.retain(|o| place(o).is_some());
         let done: HashSet<(String, String)> =
             outcomes.iter().map(|o| (o.mode.clone(), o.id.clone())).collect();
         let count = cases.len() * modes.len();
@@ -99,7 +104,10 @@ impl Run<'_> {
             }
             drop(to_test);
             tested.iter().try_for_each(|outcome| keep(outcome?))
-        })
+        })?;
+        // Answers are tested side by side, and end in any order.
+        outcomes.sort_by_key(place);
+        Ok(())
     }
 
     /// The outcome with what the tests say of it, where there are any and they may be run.

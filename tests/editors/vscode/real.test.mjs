@@ -26,8 +26,7 @@ before(async () => {
       'crlf.py': '# größe 日本 🦀\r\ndef add(a, b):\r\n    ',
       'tabs.go': 'package p\n\nfunc add(a, b int) int {\n\t\n}\n',
     },
-    // A debug build on a busy machine is slow, and the model is unsure of some of these places; what is tested is what
-    // becomes of its text.
+    // A debug build on a busy machine is slow.
     settings: { 'cinnabar.deadlineMs': 20_000 },
   });
   window = await stage.window();
