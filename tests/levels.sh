@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The processor's kernels where instructions are missing: on emulated processors, and under valgrind, which has no AVX-512
 # and looks at every load and store. Shows what each is found to have, and runs the kernels' tests on it. Then all of them run under
-# AddressSanitizer, with every level of this processor.
-# Needs qemu-user and valgrind (Debian's packages of these names) and an x86-64 processor; takes some minutes.
+# AddressSanitizer, with every level of this processor, and on an emulated Arm processor with every level of NEON.
+# Needs qemu-user and valgrind (Debian's packages of these names) and an x86-64 processor; takes some minutes. For Arm also
+# gcc-aarch64-linux-gnu and `rustup target add aarch64-unknown-linux-gnu`; without these a line says that it was skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for tool in qemu-x86_64 valgrind; do
@@ -34,3 +35,13 @@ on avx2 valgrind --quiet --error-exitcode=9
 echo "== AddressSanitizer"
 RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=${target%/debug}/asan \
   cargo test --locked --target x86_64-unknown-linux-gnu -p cinnabar-kernels --lib
+
+arm=aarch64-unknown-linux-gnu
+echo "== qemu-aarch64 -cpu max"
+if ! [ -d "$("${RUSTC:-rustc}" --print target-libdir --target $arm)" ] || ! command -v aarch64-linux-gnu-gcc >/dev/null; then
+  echo "skipped: the toolchain has no target $arm, or there is no aarch64-linux-gnu-gcc"
+  exit
+fi
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu max"
+cargo test --locked --target $arm -p cinnabar-kernels --lib
