@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The processor's kernels where instructions are missing: on emulated processors, and under valgrind, which has no AVX-512
 # and looks at every load and store. Shows what each is found to have, and runs the kernels' tests on it. Then all of them run under
-# AddressSanitizer, with every level of this processor, and on an emulated Arm processor with every level of NEON.
+# AddressSanitizer, with every level of this processor, and on an emulated Arm processor with the levels `neon` and `i8mm`.
 # Needs qemu-user and valgrind (Debian's packages of these names) and an x86-64 processor; takes some minutes. For Arm also
 # gcc-aarch64-linux-gnu and `rustup target add aarch64-unknown-linux-gnu`; without these a line says that it was skipped.
 set -euo pipefail

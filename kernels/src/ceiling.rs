@@ -24,7 +24,7 @@ pub fn floats(machine: &Machine) -> f64 {
             Kind::Avx512 => || unsafe { x86::floats_avx512() },
             #[cfg(target_arch = "aarch64")]
             // SAFETY: the level proves the instructions.
-            Kind::Neon => || unsafe { arm::floats() },
+            Kind::Neon | Kind::I8mm => || unsafe { arm::floats() },
             _ => plain,
         },
     )
@@ -46,7 +46,10 @@ pub fn bytes(machine: &Machine) -> f64 {
             Kind::Avx512 => || unsafe { x86::bytes_avx512() },
             #[cfg(target_arch = "aarch64")]
             // SAFETY: the level proves the instructions.
-            Kind::Neon => || unsafe { arm::bytes() },
+            Kind::Neon => || unsafe { arm::bytes_neon() },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: the level proves the instructions.
+            Kind::I8mm => || unsafe { arm::bytes_i8mm() },
             _ => plain,
         },
     )
@@ -165,6 +168,7 @@ mod arm {
     use std::hint::black_box;
 
     use super::ROUNDS;
+    use crate::dot::i8mm::smmla;
     use crate::dot::neon::sdot;
 
     /// Chains that hide the latency of an instruction.
@@ -184,7 +188,7 @@ mod arm {
     }
 
     #[target_feature(enable = "neon,dotprod")]
-    pub(super) fn bytes() -> usize {
+    pub(super) fn bytes_neon() -> usize {
         let x = black_box(vdupq_n_s8(3));
         let mut sums = [vdupq_n_s32(0); CHAINS];
         for _ in 0..ROUNDS {
@@ -194,5 +198,18 @@ mod arm {
         }
         black_box(sums);
         ROUNDS * CHAINS * 16 * 2
+    }
+
+    #[target_feature(enable = "neon,i8mm")]
+    pub(super) fn bytes_i8mm() -> usize {
+        let x = black_box(vdupq_n_s8(3));
+        let mut sums = [vdupq_n_s32(0); CHAINS];
+        for _ in 0..ROUNDS {
+            for sum in &mut sums {
+                *sum = smmla(*sum, x, x);
+            }
+        }
+        black_box(sums);
+        ROUNDS * CHAINS * 32 * 2
     }
 }

@@ -21,6 +21,8 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avxvnni;
 #[cfg(target_arch = "aarch64")]
+pub(crate) mod i8mm;
+#[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
 
 /// Blocks of rows, the first of which starts at the slices' beginnings.
@@ -74,6 +76,10 @@ pub(crate) fn product(
         #[expect(unsafe_code, reason = "instructions that not every processor has")]
         // SAFETY: the level proves the instructions, the assertions above the bounds.
         Kind::Neon => unsafe { neon::product(rows, width, input, weights, out, add) },
+        #[cfg(target_arch = "aarch64")]
+        #[expect(unsafe_code, reason = "instructions that not every processor has")]
+        // SAFETY: the level proves the instructions, the assertions above the bounds.
+        Kind::I8mm => unsafe { i8mm::product(rows, width, input, weights, out, add) },
         _ => reference(rows, width, input, weights, out, add),
     }
 }

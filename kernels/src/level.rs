@@ -1,5 +1,7 @@
 //! Which instructions an operation may use, found at run time.
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::is_aarch64_feature_detected;
 use std::fmt;
 
 /// A set of instructions that this processor has. The plain loops of [`Level::REFERENCE`] run everywhere and are what
@@ -17,6 +19,7 @@ pub(crate) enum Kind {
     AvxVnni,
     Avx512,
     Neon,
+    I8mm,
 }
 
 impl Level {
@@ -24,7 +27,7 @@ impl Level {
     pub const REFERENCE: Level = Level(Kind::Reference);
 
     /// Names of all levels, available here or not.
-    pub const NAMES: [&'static str; 5] = ["reference", "avx2", "avxvnni", "avx512vnni", "neon"];
+    pub const NAMES: [&'static str; 6] = ["reference", "avx2", "avxvnni", "avx512vnni", "neon", "i8mm"];
 
     /// The best level of this processor.
     pub fn detect() -> Level {
@@ -33,7 +36,7 @@ impl Level {
 
     /// The levels of this processor, the reference first and the best last.
     pub fn available() -> Vec<Level> {
-        [Kind::Reference, Kind::Avx2, Kind::AvxVnni, Kind::Avx512, Kind::Neon]
+        [Kind::Reference, Kind::Avx2, Kind::AvxVnni, Kind::Avx512, Kind::Neon, Kind::I8mm]
             .into_iter()
             .filter(|kind| kind.is_available())
             .map(Level)
@@ -60,6 +63,7 @@ impl Level {
             Kind::AvxVnni => "avxvnni",
             Kind::Avx512 => "avx512vnni",
             Kind::Neon => "neon",
+            Kind::I8mm => "i8mm",
         }
     }
 
@@ -85,7 +89,7 @@ impl Kind {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vnni")
             }
-            Kind::Neon => false,
+            Kind::Neon | Kind::I8mm => false,
         }
     }
 
@@ -93,7 +97,8 @@ impl Kind {
     fn is_available(self) -> bool {
         match self {
             Kind::Reference => true,
-            Kind::Neon => std::arch::is_aarch64_feature_detected!("dotprod"),
+            Kind::Neon => is_aarch64_feature_detected!("dotprod"),
+            Kind::I8mm => is_aarch64_feature_detected!("dotprod") && is_aarch64_feature_detected!("i8mm"),
             Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => false,
         }
     }

@@ -48,7 +48,7 @@ pub(crate) fn product(
         #[cfg(target_arch = "aarch64")]
         #[expect(unsafe_code, reason = "instructions that not every processor has")]
         // SAFETY: the level proves the instructions, the assertions above the bounds.
-        Kind::Neon => unsafe { neon::product(rows, depth, a, b, out, add) },
+        Kind::Neon | Kind::I8mm => unsafe { neon::product(rows, depth, a, b, out, add) },
         _ => reference(rows, depth, a, b, out, add),
     }
 }

@@ -37,7 +37,7 @@ pub(super) unsafe fn product(
 }
 
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn rows_of<const R: usize>(chunk: Chunk) {
+pub(super) unsafe fn rows_of<const R: usize>(chunk: Chunk) {
     let mut sums = [[vdupq_n_f32(0.0); 4]; R];
     // SAFETY: `R` rows and `blocks` blocks are inside.
     unsafe {
