@@ -9,7 +9,10 @@ use tower_lsp::lsp_types::TextDocumentContentChangeEvent;
 use crate::languages::{self, Language};
 use crate::position::{self, Encoding};
 use crate::scheduler::Slot;
-use crate::syntax::{self, Syntax};
+use crate::syntax::Syntax;
+
+/// Requests to let pass after a parse that was given up: the next keys seldom make it cheaper.
+const PAUSE: usize = 16;
 
 /// An open buffer: its text, its version and the request that waits for an answer.
 pub(crate) struct Document {
@@ -17,10 +20,12 @@ pub(crate) struct Document {
     language: String,
     version: i32,
     text: Rope,
-    /// Its language, if the syntax is known and was not too much for the parser.
+    /// Its language, if the syntax is known.
     grammar: Option<&'static Language>,
-    /// As of the last request that needed it, with the edits since then noted; `None` as long as the text is too large.
+    /// As of the last request that needed it, with the edits since then noted; `None` if that took the parser too long.
     syntax: Option<Syntax>,
+    /// Requests to let pass without it then.
+    pause: usize,
     /// At most one request at a time; a newer one takes the place of an older one.
     pub(crate) slot: Slot,
 }
@@ -36,7 +41,7 @@ pub(crate) struct Snapshot {
     pub(crate) version: i32,
     /// The text.
     pub(crate) text: Rope,
-    /// Its syntax, if it is known.
+    /// Its syntax, if it is known and was wanted.
     pub(crate) syntax: Option<Syntax>,
 }
 
@@ -45,10 +50,7 @@ impl Document {
     pub(crate) fn new(id: DocumentId, language: String, path: &str, version: i32, text: &str) -> Self {
         let grammar = languages::find(&language, path);
         let text = Rope::from_str(text);
-        let slot = Slot::default();
-        let mut document = Document { id, language, version, text, grammar, syntax: None, slot };
-        document.parse();
-        document
+        Document { id, language, version, text, grammar, syntax: None, pause: 0, slot: Slot::default() }
     }
 
     /// Applies edits in their order, each to the text that the one before it left. Ranges out of bounds are
@@ -86,21 +88,29 @@ impl Document {
         differs
     }
 
-    /// The document as it is now, its syntax brought up to date. Most of what an edit costs is this, and only a question
+    /// The document as it is now, with its syntax around a byte. Most of what an edit costs is this, and only a question
     /// for the engine needs it: an edit alone, and typing through what is shown, do not wait for it.
-    pub(crate) fn parsed(&mut self) -> Snapshot {
-        self.parse();
-        self.snapshot()
+    pub(crate) fn parsed(&mut self, at: usize) -> Snapshot {
+        if self.pause > 0 {
+            self.pause -= 1;
+        } else if let Some(grammar) = self.grammar {
+            self.syntax = match self.syntax.take() {
+                Some(syntax) => syntax.updated(&self.text, at),
+                None => Syntax::new(grammar, &self.text, at),
+            };
+            self.pause = if self.syntax.is_none() { PAUSE } else { 0 };
+        }
+        Snapshot { syntax: self.syntax.clone(), ..self.snapshot() }
     }
 
-    /// The document as it is now; without its syntax, if that is not up to date.
+    /// The document as it is now, without its syntax.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             document: self.id,
             language: self.language.clone(),
             version: self.version,
             text: self.text.clone(),
-            syntax: self.syntax.clone().filter(Syntax::is_current),
+            syntax: None,
         }
     }
 
@@ -130,19 +140,6 @@ impl Document {
         self.text.insert(chars.start, text);
         if let (Some(syntax), Some(before)) = (&mut self.syntax, &before) {
             syntax.edit(before, range, text.len(), &self.text);
-        }
-    }
-
-    /// Brings the tree up to date, once however many edits came since.
-    fn parse(&mut self) {
-        if self.text.len_bytes() > syntax::MAX_BYTES {
-            self.syntax = None;
-        } else if let Some(syntax) = &mut self.syntax {
-            syntax.update(&self.text);
-        } else if let Some(grammar) = self.grammar {
-            self.syntax = Syntax::new(grammar, &self.text);
-            // What is too much once would be too much after the next key.
-            self.grammar = self.syntax.is_some().then_some(grammar);
         }
     }
 }

@@ -168,7 +168,7 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
         let occupied = document.slot.occupy(offset);
         let shown = document.slot.shown.as_ref().filter(|_| question.selected.is_none());
         let rest = shown.and_then(|shown| shown.rest(offset));
-        let snapshot = if rest.is_some() { document.snapshot() } else { document.parsed() };
+        let snapshot = if rest.is_some() { document.snapshot() } else { document.parsed(offset) };
         (snapshot, offset, occupied, rest)
     });
     let Some((snapshot, offset, Occupied { serial, put_out, again }, rest)) = occupied else {

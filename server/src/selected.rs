@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn a_suggestion_goes_on_from_the_entry() {
         for path in ["a.js", "unknown"] {
-            let snapshot = Document::new(DocumentId(0), String::new(), path, 0, "a.le)\n").snapshot();
+            let snapshot = Document::new(DocumentId(0), String::new(), path, 0, "a.le)\n").parsed(4);
             let selected = Selected { range: 2..4, text: "length".into() };
             let (taken, cursor) = selected.taken(&snapshot);
             assert_eq!((taken.text.to_string().as_str(), cursor), ("a.length)\n", 8));

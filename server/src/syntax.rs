@@ -8,28 +8,32 @@ use tree_sitter::{InputEdit, Node, ParseOptions, Parser, Point, Tree};
 use crate::languages::{self, Language};
 
 pub(crate) mod brackets;
+mod window;
 
-/// Larger texts have no tree: a first parse would hold up the editor.
-pub(crate) const MAX_BYTES: usize = 2 * 1024 * 1024;
-/// A parse is given up after so many checks, each a hundred or so steps of the parser, and one more for so many bytes of
-/// new text. Plain code takes one check for 140 bytes. An edit takes as many as the whole text has places where the grammar had
-/// to try two readings: the parser takes over no node that holds one, and a megabyte of Go or Python has too many of them
-/// (BENCHMARKS.md). An edit that turns all text behind it inside out, as an open quote does, takes thousands. Steps, not time, so
-/// that the same text always has the same tree.
-const CHECKS: usize = 500;
-const BYTES_A_CHECK: usize = 25;
-/// Edits to let pass after a parse that was given up: the next keys seldom make it cheaper.
-const PAUSE: usize = 16;
+/// Bytes of text that have a tree. An edit may cost as much as a window: the parser takes over no node that holds a place where
+/// the grammar had to try two readings, and Go and Python have them everywhere.
+const WINDOW: usize = 32 * 1024;
+/// So far a window reaches around its cursor at least, where the text does. Between this and half a window its ends are where they
+/// cut the fewest things in two.
+const MARGIN: usize = WINDOW / 8;
+/// A parse is given up after so many checks, each a hundred or so steps of the parser. Plain code takes one for 140 bytes, dense
+/// code one for 60; text that the grammar does not know may take many times as many. Steps, not time, so that the same window
+/// always has the same tree.
+const CHECKS: usize = WINDOW / 32;
 
-/// A text's tree. Cheap to clone: trees share their nodes.
+/// The tree of a text around a cursor. All that is asked of it is about the text there, with and without something inserted,
+/// so a text that is larger than a window is parsed as if its window were all of it: what a key costs does not grow with
+/// the text. What is cut in two at the window's ends may be an error there, with the insertion as without it. A block whose
+/// head is outside, of a class of a thousand lines, has no end; and behind a string or comment of so many lines that no
+/// window starts outside it, code may be taken for prose until the cursor is further on. Cheap to clone: trees share their nodes.
 #[derive(Debug, Clone)]
 pub(crate) struct Syntax {
     language: &'static Language,
+    /// Bytes of the text that the tree is of.
+    window: Range<usize>,
     tree: Tree,
-    /// Bytes that the edits since the last parse brought, if there were any.
-    unparsed: Option<usize>,
-    /// Updates to let pass.
-    pause: usize,
+    /// Edits came since the parse.
+    stale: bool,
 }
 
 /// What a cursor stands in, if not in code.
@@ -42,46 +46,53 @@ pub(crate) enum Prose {
 }
 
 impl Syntax {
-    /// Parses a text; `None` if that takes too long.
-    pub(crate) fn new(language: &'static Language, text: &Rope) -> Option<Self> {
-        let tree = parse(language, text, None, text.len_bytes())?;
-        Some(Syntax { language, tree, unparsed: None, pause: 0 })
+    /// Parses a text around a byte; `None` if that takes too long.
+    pub(crate) fn new(language: &'static Language, text: &Rope, at: usize) -> Option<Self> {
+        let within = |window: Range<usize>| {
+            let tree = parse(language, text, &window, None)?;
+            Some(Syntax { language, window, tree, stale: false })
+        };
+        let (starts, end) = window::place(text, at);
+        let syntax = within(starts.start..end);
+        let errors = |syntax: &Option<Syntax>| syntax.as_ref().map_or(usize::MAX, Syntax::errors);
+        if starts.is_empty() || errors(&syntax) == 0 {
+            return syntax;
+        }
+        // Errors of the window's own: it starts inside a string of several lines, say, and takes code for prose. Nearer to the cursor
+        // there may be none. Those that the user makes are there in both.
+        let later = within(starts.end..end);
+        if errors(&later) < errors(&syntax) { later } else { syntax }
     }
 
-    /// Parses a file; `None` if its language, by its id or else by the path, is unknown or that takes too long.
-    pub(crate) fn of_file(id: &str, path: &str, text: &Rope) -> Option<Self> {
-        let language = languages::find(id, path).filter(|_| text.len_bytes() <= MAX_BYTES)?;
-        Syntax::new(language, text)
+    /// Parses a file around a byte; `None` if its language, by its id or else by the path, is unknown or that takes too long.
+    pub(crate) fn of_file(id: &str, path: &str, text: &Rope, at: usize) -> Option<Self> {
+        languages::find(id, path).and_then(|language| Syntax::new(language, text, at))
     }
 
     /// Notes an edit: `range` of `before`, in bytes, became `new_len` bytes, which makes `after`.
     pub(crate) fn edit(&mut self, before: &Rope, range: Range<usize>, new_len: usize, after: &Rope) {
-        self.tree.edit(&input_edit(before, range, new_len, after));
-        self.unparsed = Some(self.unparsed.unwrap_or(0) + new_len);
+        self.tree.edit(&input_edit(before, range.clone(), new_len, after));
+        window::follow(&mut self.window, &range, new_len);
+        self.stale = true;
     }
 
-    /// Parses what the edits changed. If that takes too long, the tree waits for more edits.
-    pub(crate) fn update(&mut self, text: &Rope) {
-        let Some(n_new) = self.unparsed else { return };
-        if self.pause > 0 {
-            self.pause -= 1;
-            return;
-        }
-        match parse(self.language, text, Some(&self.tree), n_new) {
-            Some(tree) => {
-                self.tree = tree;
-                self.unparsed = None;
-            }
-            None => self.pause = PAUSE,
+    /// The syntax around a byte after the edits: of this window, or of a new one if this does not reach around the byte. `None` if
+    /// the parse takes too long.
+    pub(crate) fn updated(self, text: &Rope, at: usize) -> Option<Self> {
+        match window::reaches(&self.window, text, at) {
+            true if self.stale => self.parsed(text),
+            true => Some(self),
+            false => Syntax::new(self.language, text, at),
         }
     }
 
-    /// Whether the tree is that of the text; if not, nothing can be asked of it.
-    pub(crate) fn is_current(&self) -> bool {
-        self.unparsed.is_none()
+    fn parsed(self, text: &Rope) -> Option<Self> {
+        let tree = parse(self.language, text, &self.window, Some(&self.tree))?;
+        Some(Syntax { tree, stale: false, ..self })
     }
 
-    /// The syntax that the text would have with `new` at `range`, and that text; `None` if the parse takes too long.
+    /// The syntax that the text would have with `new` at `range`, and that text; `None` if the parse takes too long. The window
+    /// is the same, so that the two can be compared.
     pub(crate) fn with(&self, text: &Rope, range: Range<usize>, new: &str) -> Option<(Self, Rope)> {
         let mut changed = text.clone();
         let chars = text.byte_to_char(range.start)..text.byte_to_char(range.end);
@@ -89,8 +100,7 @@ impl Syntax {
         changed.insert(chars.start, new);
         let mut syntax = self.clone();
         syntax.edit(text, range, new.len(), &changed);
-        syntax.update(&changed);
-        syntax.is_current().then_some((syntax, changed))
+        Some((syntax.parsed(&changed)?, changed))
     }
 
     /// What the character before `offset` belongs to, if it is not code. At the end of a line comment the cursor is
@@ -129,6 +139,12 @@ impl Syntax {
         nodes
     }
 
+    /// Lines that the tree is of.
+    pub(crate) fn lines(&self) -> usize {
+        let root = self.tree.root_node();
+        root.end_position().row - root.start_position().row + 1
+    }
+
     /// Nodes that the grammar could not place, and tokens that it had to make up.
     pub(crate) fn errors(&self) -> usize {
         let mut count = 0;
@@ -164,10 +180,17 @@ fn ends_with_its_line(comment: Node<'_>) -> bool {
 }
 
 /// A parser costs little next to a parse; without one of its own a tree can be cloned and sent.
-fn parse(language: &Language, text: &Rope, old: Option<&Tree>, n_new: usize) -> Option<Tree> {
+fn parse(language: &Language, text: &Rope, window: &Range<usize>, old: Option<&Tree>) -> Option<Tree> {
     let mut parser = Parser::new();
     parser.set_language(&language.grammar()).ok()?;
-    let mut checks_left = CHECKS + n_new / BYTES_A_CHECK;
+    let included = tree_sitter::Range {
+        start_byte: window.start,
+        end_byte: window.end,
+        start_point: point(text, window.start),
+        end_point: point(text, window.end),
+    };
+    parser.set_included_ranges(&[included]).ok()?;
+    let mut checks_left = CHECKS;
     let mut give_up = |_: &tree_sitter::ParseState| match checks_left.checked_sub(1) {
         Some(left) => {
             checks_left = left;

@@ -94,7 +94,7 @@ mod tests {
         for (path, buffer, expected) in cases {
             let offset = buffer.find("$0").unwrap();
             let text = buffer.replacen("$0", "", 1);
-            let snapshot = Document::new(DocumentId(0), String::new(), path, 0, &text).snapshot();
+            let snapshot = Document::new(DocumentId(0), String::new(), path, 0, &text).parsed(offset);
             assert_eq!(refuse(&snapshot, &Site::at(&snapshot.text, offset)), expected, "{buffer:?}");
         }
     }

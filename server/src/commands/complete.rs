@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let offset = source.offset(cursor)?;
     let text = Rope::from_str(&source.text);
     let site = Site::at(&text, offset);
-    let syntax = Syntax::of_file("", source.path.as_deref().unwrap_or_default(), &text);
+    let syntax = Syntax::of_file("", source.path.as_deref().unwrap_or_default(), &text, offset);
     let request = args.request(prompt::prompt(&text, &site, source.path.clone()), &site);
     request.validate()?;
     let ready = start_engine(global.load_options()?)?;

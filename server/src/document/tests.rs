@@ -68,22 +68,33 @@ fn a_line_of_a_million_characters_and_nul_bytes() {
 #[test]
 fn the_tree_follows_the_text() {
     let mut document = Document::new(DocumentId(0), "".into(), "a.rs", 0, "fn f() {}\n");
-    let errors = |document: &mut Document| document.parsed().syntax.map(|syntax| syntax.errors());
+    let errors = |document: &mut Document| document.parsed(0).syntax.map(|syntax| syntax.errors());
     assert_eq!(errors(&mut document), Some(0));
-    let kept = document.snapshot();
+    let kept = document.parsed(0);
     document.apply(1, &[change(Some((0, 8, 0, 9)), "")], Encoding::Utf8);
     assert_ne!(errors(&mut document), Some(0));
     // Of edits that come together only the last one counts, and a snapshot stays what it was.
     document.apply(2, &[change(Some((0, 8, 0, 8)), "é"), change(Some((0, 8, 0, 10)), "}")], Encoding::Utf8);
     assert_eq!(errors(&mut document), Some(0));
     assert_eq!(kept.syntax.unwrap().errors(), 0);
-    // Too large for a tree, and small again.
+    // Larger than its window, and small again.
     document.apply(3, &[change(None, &"fn f() {}\n".repeat(300_000))], Encoding::Utf8);
-    assert_eq!(errors(&mut document), None);
+    assert_eq!(errors(&mut document), Some(0));
     document.apply(4, &[change(Some((0, 0, 299_999, 0)), "")], Encoding::Utf8);
     assert_eq!(errors(&mut document), Some(0));
     document.heal("fn");
     assert_ne!(errors(&mut document), Some(0));
+}
+
+#[test]
+fn a_text_that_was_too_much_for_the_parser_is_tried_again_after_a_pause() {
+    let mut document = Document::new(DocumentId(0), "".into(), "a.json", 0, &"{".repeat(100_000));
+    assert!(document.parsed(0).syntax.is_none());
+    document.apply(1, &[change(Some((0, 0, 0, 99_999)), "")], Encoding::Utf8);
+    for _ in 0..PAUSE {
+        assert!(document.parsed(0).syntax.is_none());
+    }
+    assert!(document.parsed(0).syntax.is_some());
 }
 
 fn edits() -> impl Strategy<Value = Vec<TextDocumentContentChangeEvent>> {

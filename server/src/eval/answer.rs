@@ -67,7 +67,7 @@ fn fitted(case: &Case, mode: &str, completion: &Completion) -> Outcome {
     let path = case.path.as_deref().unwrap_or_default();
     // As an editor would call it: a header may be of C++, which its name does not say; TSX is no TypeScript.
     let id = if path.ends_with(".h") { case.language.as_str() } else { "" };
-    let syntax = Syntax::of_file(id, path, &buffer);
+    let syntax = Syntax::of_file(id, path, &buffer, site.offset);
     let suggestion = postprocess::suggest(completion, &site, &buffer, syntax.as_ref());
     let shown_exact = match &suggestion {
         Ok(suggestion) => {

@@ -70,7 +70,7 @@ mod tests {
         for (text, middle, inserted, expected) in cases {
             let at = text.find("$0").unwrap();
             let buffer = Rope::from_str(&text.replacen("$0", "", 1));
-            let syntax = Syntax::of_file("", "a.rs", &buffer);
+            let syntax = Syntax::of_file("", "a.rs", &buffer, at);
             let suggestion = Suggestion { text: inserted.into(), range: at..at };
             let harm = Harm::of(&suggestion, middle, &buffer, &Site::at(&buffer, at), syntax.as_ref());
             assert_eq!(harm, expected, "{text:?} + {inserted:?}");

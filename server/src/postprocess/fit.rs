@@ -43,7 +43,7 @@ pub(super) fn fitted(
     syntax: &Syntax,
 ) -> String {
     let before = (syntax.errors(), syntax.balance());
-    if before.0 > KNOWN.max(buffer.len_lines()) {
+    if before.0 > KNOWN.max(syntax.lines()) {
         return text.into();
     }
     let judge = |text: &str| Some(Judged::new(insert(text, site, replaced, buffer, syntax)?.0, before));

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     fn syntax(path: &str, text: &str) -> Syntax {
-        Syntax::of_file("", path, &Rope::from_str(text)).expect("a language")
+        Syntax::of_file("", path, &Rope::from_str(text), 0).expect("a language")
     }
 
     #[test]

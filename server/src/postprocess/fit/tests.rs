@@ -14,7 +14,7 @@ where
     for Case(path, buffer, text, expected) in cases {
         let offset = buffer.find("$0").expect("a cursor");
         let rope = Rope::from_str(&buffer.replacen("$0", "", 1));
-        let syntax = Syntax::of_file("", path, &rope).expect("a language");
+        let syntax = Syntax::of_file("", path, &rope, offset).expect("a language");
         assert_eq!(
             cut(text, &Site::at(&rope, offset), &rope, &syntax),
             *expected,
