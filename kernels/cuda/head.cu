@@ -80,7 +80,7 @@ template <int NT, bool FP8, bool SLICED>
 __device__ __forceinline__ void head(const Head& p) {
   constexpr int ROWS = (NT * 8 + WARPS - 1) / WARPS;  // that a warp norms
   // Rows (slices in flight, NT * 8, stride), rings (WARPS, RING, UNIT), gain (K).
-  extern __shared__ __align__(16) unsigned char shared[];
+  extern __shared__ __align__(16) unsigned char memory[];
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int g = lane / 4, q = lane % 4;
   const int chunks = p.k / 32, tiles = (p.vocab + 15) / 16;
@@ -90,31 +90,40 @@ __device__ __forceinline__ void head(const Head& p) {
   const int first = warp * gridDim.x + blockIdx.x, step = gridDim.x * WARPS;
   const int mine = first < tiles ? (tiles - first + step - 1) / step : 0;
   const int turns = !SLICED ? mine : blockIdx.x < tiles ? (tiles - blockIdx.x + step - 1) / step : 0;
-  uint4* rings = reinterpret_cast<uint4*>(shared + (SLICED ? 2 : 1) * buffer);
-  float4* gain = reinterpret_cast<float4*>(rings + WARPS * RING<FP8> * UNIT<FP8>);
-  uint4* ring = rings + warp * RING<FP8> * UNIT<FP8> + lane;
+  constexpr uint32_t CHUNK = UNIT<FP8> * 16;  // bytes
+  const int rings = (SLICED ? 2 : 1) * buffer;
+  float4* gain = reinterpret_cast<float4*>(memory + rings + WARPS * RING<FP8> * CHUNK);
+  uint32_t base = shared_address(memory);
+  settle_early(base);
+  // Of the warp's ring, what the lane has of it: a chunk is asked for into the place of the one just used.
+  uint32_t ring = base + rings + warp * RING<FP8> * CHUNK + lane * 16;
+  settle_early(ring);
+  uint32_t place = ring;
+  const auto pass_on = [&] {
+    place += CHUNK;
+    if (place == ring + RING<FP8> * CHUNK) place = ring;
+  };
 
-  // The chunk to be asked for next, and its place.
-  int asked = 0, asked_chunk = 0, asked_place = 0;
-  const int last = mine * chunks;
+  // Chunks still to be asked for, of all tiles and of this one; from there to the next tile.
+  int to_ask = mine * chunks, to_ask_here = chunks;
+  uint32_t jump = (step - 1) * chunks * UNIT<FP8>;
+  settle_early(jump);
   const uint4* from = p.w + (size_t)first * chunks * UNIT<FP8> + lane;
   const auto ask = [&] {
-    if (asked < last) {
-      const uint32_t to = shared_address(ring + asked_place * UNIT<FP8>);
-      copy_async(to, from);
-      if constexpr (!FP8) copy_async(to + 32 * 16, from + 32);
-      from += UNIT<FP8>, asked++;
-      asked_place = asked_place + 1 == RING<FP8> ? 0 : asked_place + 1;
-      if (++asked_chunk == chunks) asked_chunk = 0, from += (size_t)(step - 1) * chunks * UNIT<FP8>;
+    if (to_ask > 0) {
+      copy_async(place, from);
+      if constexpr (!FP8) copy_async(place + 32 * 16, from + 32);
+      from += UNIT<FP8>, to_ask--;
+      if (--to_ask_here == 0) to_ask_here = chunks, from += jump;
     }
     commit_copies();
   };
 
   release_next();
 #pragma unroll
-  for (int i = 0; i < RING<FP8>; i++) ask();
+  for (int i = 0; i < RING<FP8>; i++) ask(), pass_on();
   for (int i = threadIdx.x; i < p.k / 4; i += WARPS * 32) {
-    copy_async(shared_address(gain + i), reinterpret_cast<const float4*>(p.gain) + i);
+    copy_async(base + rings + WARPS * RING<FP8> * CHUNK + i * 16, reinterpret_cast<const float4*>(p.gain) + i);
   }
   await_previous();
   const uint32_t head_from = __ldcg(&p.state->head_from), banned = __ldcg(&p.state->banned);
@@ -123,26 +132,26 @@ __device__ __forceinline__ void head(const Head& p) {
   const uint4* x[ROWS];
 #pragma unroll
   for (int n = 0; n < ROWS; n++) {
-    const int row = min(head_from + row0 + n * WARPS + warp, p.bucket - 1);
-    x[n] = reinterpret_cast<const uint4*>(p.x) + (size_t)row * (p.k / 8);
+    const int at = min(head_from + row0 + n * WARPS + warp, p.bucket - 1);
+    x[n] = reinterpret_cast<const uint4*>(p.x) + (size_t)at * (p.k / 8);
   }
   const bool idle = NT * 8 < WARPS && warp >= NT * 8;  // no row for this warp
-  unsigned char* own = shared + warp * stride;
+  const int own = warp * stride;
   // Columns from .. from + count (in units of eight) of the rows into a buffer.
-  const auto copy_rows = [&](unsigned char* to, int from, int count) {
+  const auto copy_rows = [&](int to, int from, int count) {
     if (idle) return;
     for (int i = lane; i < count; i += 32) {
 #pragma unroll
-      for (int n = 0; n < ROWS; n++) copy_async(shared_address(to + n * WARPS * stride + i * 16), x[n] + from + i);
+      for (int n = 0; n < ROWS; n++) copy_async(base + to + n * WARPS * stride + i * 16, x[n] + from + i);
     }
   };
-  const auto norm_rows = [&](unsigned char* to, int from, int count, const float (&scales)[ROWS]) {
+  const auto norm_rows = [&](int to, int from, int count, const float (&scales)[ROWS]) {
     if (idle) return;
     for (int i = lane; i < count; i += 32) {
       const float4 low = gain[(from + i) * 2], high = gain[(from + i) * 2 + 1];
 #pragma unroll
       for (int n = 0; n < ROWS; n++) {
-        uint4* v = reinterpret_cast<uint4*>(to + n * WARPS * stride) + i;
+        uint4* v = reinterpret_cast<uint4*>(memory + to + n * WARPS * stride) + i;
         *v = normed(*v, scales[n], low, high);
       }
     }
@@ -152,10 +161,20 @@ __device__ __forceinline__ void head(const Head& p) {
   commit_copies();
   float scales[ROWS] = {};  // of the norm: the sum of squares, then one over the root of its mean
   if constexpr (SLICED) {
-#pragma unroll 4
-    for (int i = lane; i < p.k / 8; i += 32) {
+    constexpr int AHEAD = 16 / ROWS;  // loads side by side
+    for (int i = lane; i < p.k / 8; i += AHEAD * 32) {
+      uint4 v[AHEAD][ROWS] = {};
 #pragma unroll
-      for (int n = 0; n < ROWS; n++) scales[n] += sum_of_squares(__ldcg(x[n] + i));
+      for (int j = 0; j < AHEAD; j++) {
+        if (i + j * 32 >= p.k / 8) break;
+#pragma unroll
+        for (int n = 0; n < ROWS; n++) v[j][n] = load_fresh(x[n] + i + j * 32);
+      }
+#pragma unroll
+      for (int j = 0; j < AHEAD; j++) {
+#pragma unroll
+        for (int n = 0; n < ROWS; n++) scales[n] += sum_of_squares(v[j][n]);
+      }
     }
   }
   await_copies<0>();
@@ -164,7 +183,7 @@ __device__ __forceinline__ void head(const Head& p) {
     for (int i = lane; i < p.k / 8; i += 32) {
 #pragma unroll
       for (int n = 0; n < ROWS; n++) {
-        scales[n] += sum_of_squares(reinterpret_cast<const uint4*>(own + n * WARPS * stride)[i]);
+        scales[n] += sum_of_squares(reinterpret_cast<const uint4*>(memory + own + n * WARPS * stride)[i]);
       }
     }
   }
@@ -183,20 +202,20 @@ __device__ __forceinline__ void head(const Head& p) {
   Best best[NT * 2];
 #pragma unroll
   for (int i = 0; i < NT * 2; i++) best[i] = Best{-INFINITY, 0, ~0u, 0};
-  int place = 0, side = 0;
+  int side = 0;
   for (int turn = 0, tile = first; turn < turns; turn++, tile += step) {
     float sums[NT][4] = {};
     float scale_low = 1, scale_high = 1;
     const bool has_tile = !SLICED || turn < mine;
     if (FP8 && has_tile) scale_low = p.scales[tile * 16 + g], scale_high = p.scales[tile * 16 + g + 8];
-    const unsigned char* row = shared + g * stride + q * 16;
+    uint32_t row = base + g * stride + q * 16;
     for (int chunk = 0; chunk < chunks; chunk++) {
       if (SLICED && chunk % SLICE == 0) {
         // The last slice of K may be too short for what follows it to have arrived.
         if (chunk == 0 && chunks % SLICE) await_copies<0>();
         norm_rows(own + side, chunk * 4, min(SLICE, chunks - chunk) * 4, scales);
         __syncthreads();  // the slice is there for everybody, and everybody has read the one before
-        row = shared + side + g * stride + q * 16;
+        row = base + side + g * stride + q * 16;
         side = buffer - side;
         const int next = chunk + SLICE < chunks ? chunk + SLICE : 0;
         copy_rows(own + side, next * 4, min(SLICE, chunks - next) * 4);
@@ -204,15 +223,19 @@ __device__ __forceinline__ void head(const Head& p) {
       await_copies<RING<FP8> - 1>();
       if (has_tile) {
         uint4 first_half, second_half;
-        load_weights<FP8>(ring + place * UNIT<FP8>, first_half, second_half);
+        if constexpr (FP8) {
+          expand(load_shared(place), first_half, second_half);
+        } else {
+          first_half = load_shared(place), second_half = load_shared(place + 32 * 16);
+        }
 #pragma unroll
         for (int n = 0; n < NT; n++) {
-          mma_chunk(sums[n], first_half, second_half, *reinterpret_cast<const uint4*>(row + n * 8 * stride));
+          mma_chunk(sums[n], first_half, second_half, load_shared(row + n * 8 * stride));
         }
-        place = place + 1 == RING<FP8> ? 0 : place + 1;
       }
       row += 64;
       ask();
+      pass_on();
     }
     if (!has_tile) continue;
     const uint32_t low_id = tile * 16 + g, high_id = low_id + 8;
@@ -231,9 +254,9 @@ __device__ __forceinline__ void head(const Head& p) {
   }
 
   // Over the lanes of a row: of its rows a lane keeps that half which a bit of it names, and gives away the other.
-  await_copies<0>();
+  await_copies<0>();  // of SLICED: the rows of a turn that never comes
   __syncthreads();
-  Best* all = reinterpret_cast<Best*>(shared);  // (WARPS, NT * 8)
+  Best* all = reinterpret_cast<Best*>(memory);  // (WARPS, NT * 8)
   int row = 0;  // the lane's first, counted as `best` does
 #pragma unroll
   for (int s = 0; s < 3; s++) {
@@ -262,9 +285,10 @@ __device__ __forceinline__ void head(const Head& p) {
 }  // namespace cinnabar
 
 // kernels/src/cuda/head.rs spells these names.
-#define HEAD(NAME, NT, FP8, SLICED)                                                                             \
-  extern "C" __global__ void __launch_bounds__(cinnabar::WARPS * 32) NAME##_n##NT(const __grid_constant__ cinnabar::Head p) { \
-    cinnabar::head<NT, FP8, SLICED>(p);                                                                          \
+#define HEAD(NAME, NT, FP8, SLICED)                               \
+  extern "C" __global__ void __launch_bounds__(cinnabar::WARPS * 32) \
+      NAME##_n##NT(const __grid_constant__ cinnabar::Head p) {    \
+    cinnabar::head<NT, FP8, SLICED>(p);                           \
   }
 #define HEADS(NT)                       \
   HEAD(head, NT, false, false)          \
