@@ -120,7 +120,7 @@ __device__ __forceinline__ void head(const Head& p) {
   };
 
   release_next();
-#pragma unroll
+#pragma unroll 1
   for (int i = 0; i < RING<FP8>; i++) ask(), pass_on();
   for (int i = threadIdx.x; i < p.k / 4; i += WARPS * 32) {
     copy_async(base + rings + WARPS * RING<FP8> * CHUNK + i * 16, reinterpret_cast<const float4*>(p.gain) + i);
@@ -140,6 +140,7 @@ __device__ __forceinline__ void head(const Head& p) {
   // Columns from .. from + count (in units of eight) of the rows into a buffer.
   const auto copy_rows = [&](int to, int from, int count) {
     if (idle) return;
+#pragma unroll 1
     for (int i = lane; i < count; i += 32) {
 #pragma unroll
       for (int n = 0; n < ROWS; n++) copy_async(base + to + n * WARPS * stride + i * 16, x[n] + from + i);
@@ -209,6 +210,7 @@ __device__ __forceinline__ void head(const Head& p) {
     const bool has_tile = !SLICED || turn < mine;
     if (FP8 && has_tile) scale_low = p.scales[tile * 16 + g], scale_high = p.scales[tile * 16 + g + 8];
     uint32_t row = base + g * stride + q * 16;
+#pragma unroll 2
     for (int chunk = 0; chunk < chunks; chunk++) {
       if (SLICED && chunk % SLICE == 0) {
         // The last slice of K may be too short for what follows it to have arrived.
@@ -274,6 +276,7 @@ __device__ __forceinline__ void head(const Head& p) {
   for (int i = 0; i < (NT * 2 + 7) / 8; i++) all[warp * NT * 8 + (row + i) / 2 * 8 + q * 2 + (row + i) % 2] = best[i];
   __syncthreads();
   // Over the warps.
+#pragma unroll 1
   for (int r = warp; r < NT * 8; r += WARPS) {
     Best b = all[lane % WARPS * NT * 8 + r];
 #pragma unroll
@@ -296,6 +299,7 @@ __device__ __forceinline__ void head(const Head& p) {
   HEAD(head_sliced, NT, false, true)    \
   HEAD(head_fp8_sliced, NT, true, true)
 HEADS(1)
-HEADS(2)
+HEAD(head, 2, false, false)
+HEAD(head_fp8, 2, true, false)
 HEADS(4)
 HEADS(8)
