@@ -1,6 +1,6 @@
 //! The GPU engine's steps: random weights of several geometries, and the shipped model if a path to it is given.
 //!
-//! `cargo bench -p cinnabar-engine --bench cuda [-- MODEL.gguf] [--large]`
+//! `cargo bench -p cinnabar-engine --bench cuda [-- MODEL.gguf] [--large]`, or with `--heads` the heads of all geometries.
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the table is the bench's result")]
 
@@ -13,13 +13,16 @@ use cinnabar_engine::cuda::{CudaModel, CudaOptions};
 use cinnabar_engine::gguf::Gguf;
 use cinnabar_engine::model::{Attention, Head, Model};
 use cinnabar_engine::sampler::Sampler;
-use cinnabar_engine::{EngineError, Sampling};
+use cinnabar_engine::{EngineError, Sampling, WeightFormat};
 
 /// Bytes a second that a copy on an H100 (HBM3) reads and writes, for the floor.
 const BANDWIDTH: f64 = 3.02e12;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    if args.iter().any(|a| a == "--heads") {
+        return heads();
+    }
     let options = CudaOptions::default();
     let path = args.iter().find(|a| a.ends_with(".gguf")).map(PathBuf::from);
     let small = match &path {
@@ -73,7 +76,7 @@ fn measure(mut model: CudaModel) {
             floor / f64::from(device) * 100.0
         );
     }
-    for rows in [8, 32, 256] {
+    for rows in [8, 16, 32, 64, 256] {
         let kernels = model.time_kernels(1000, rows).unwrap();
         let kernels: Vec<String> = kernels.iter().map(|(name, us)| format!("{name} {us:.2}")).collect();
         println!("µs a kernel, {rows} rows, stream 1000: {}", kernels.join(", "));
@@ -88,6 +91,29 @@ fn measure(mut model: CudaModel) {
     cold.sort_by(f64::total_cmp);
     println!("1024-token cold prefill with the next token: wall ms p50 {:.3}, p95 {:.3}", cold[10], cold[19]);
     println!();
+}
+
+/// The head alone, with its picks: models of one layer.
+fn heads() {
+    println!("µs of the head and its picks, rows 8, 16, 32, 64");
+    for size in Size::ALL {
+        for weights in [WeightFormat::Half, WeightFormat::Fp8] {
+            let config = Config { layers: 1, ..size.config() };
+            let bytes = config.vocab * config.hidden * if weights == WeightFormat::Fp8 { 1 } else { 2 };
+            let options = CudaOptions { slots: Some(1), weights, ..CudaOptions::default() };
+            let mut model = match CudaModel::random(config, size.is_tied(), &options) {
+                Ok(model) => model,
+                Err(reason) => return println!("skipped: CUDA bench ({reason})"),
+            };
+            let times = [8, 16, 32, 64].map(|rows| {
+                let mut times = [(); 5].map(|()| model.time_head(1000, rows).unwrap());
+                times.sort_by(f32::total_cmp);
+                format!("{:.1}", times[2])
+            });
+            let floor = bytes as f64 / BANDWIDTH * 1e6;
+            println!("{} {weights}: {}; floor {floor:.1}", size.name(), times.join(", "));
+        }
+    }
 }
 
 /// Wall milliseconds of a pass with its picks, as the denoise loop asks for it: median and 95th percentile.

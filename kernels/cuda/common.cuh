@@ -70,6 +70,13 @@ template <typename T>
 __device__ __forceinline__ void settle_early(T*& p) { asm volatile("" : "+l"(p)); }
 __device__ __forceinline__ void settle_early(uint32_t& v) { asm volatile("" : "+r"(v)); }
 
+// Sixteen bytes at an address in shared memory.
+__device__ __forceinline__ uint4 load_shared(uint32_t from) {
+  uint4 v;
+  asm volatile("ld.shared.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(from));
+  return v;
+}
+
 __device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
 // Returns when all but the last PENDING groups of this thread have arrived.
@@ -154,13 +161,16 @@ __device__ __forceinline__ uint2 expand(uint32_t v) {
   return wide;
 }
 
+__device__ __forceinline__ void expand(const uint4& v, uint4& first, uint4& second) {
+  const uint2 a = expand(v.x), b = expand(v.y), c = expand(v.z), d = expand(v.w);
+  first = make_uint4(a.x, a.y, b.x, b.y), second = make_uint4(c.x, c.y, d.x, d.y);
+}
+
 // The lane's weights of a chunk in shared memory, as mma_chunk takes them.
 template <bool FP8>
 __device__ __forceinline__ void load_weights(const uint4* from, uint4& first, uint4& second) {
   if constexpr (FP8) {
-    const uint4 v = *from;
-    const uint2 a = expand(v.x), b = expand(v.y), c = expand(v.z), d = expand(v.w);
-    first = make_uint4(a.x, a.y, b.x, b.y), second = make_uint4(c.x, c.y, d.x, d.y);
+    expand(*from, first, second);
   } else {
     first = from[0], second = from[32];
   }

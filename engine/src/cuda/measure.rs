@@ -8,7 +8,7 @@ use super::{CudaModel, HeadKind, Plan, bucket, failed};
 use crate::error::EngineError;
 use crate::model::Attention;
 
-/// A kernel of a layer, or the head.
+/// A kernel of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Qkv,
@@ -16,17 +16,18 @@ pub(super) enum Part {
     Output,
     Gate,
     Down,
-    Head,
 }
 
+/// Heads that are timed in one go.
+const HEADS: u8 = 10;
+
 impl Part {
-    const ALL: [(Part, &'static str); 6] = [
+    const ALL: [(Part, &'static str); 5] = [
         (Part::Qkv, "qkv"),
         (Part::Attend, "attention"),
         (Part::Output, "output"),
         (Part::Gate, "gate and up"),
         (Part::Down, "down"),
-        (Part::Head, "head and picks"),
     ];
 }
 
@@ -58,29 +59,40 @@ impl CudaModel {
 
     /// Microseconds on the device of each kernel of a layer and of the head, from passes that leave the others out.
     pub fn time_kernels(&mut self, at: usize, rows: usize) -> Result<Vec<(&'static str, f32)>, EngineError> {
-        let ids = vec![self.config.special.mask; rows];
-        let bucket = bucket(rows);
-        self.run(
-            Plan::Pass(bucket, HeadKind::Picks(bucket.min(MAX_HEAD_ROWS))),
-            self.state(0, at, &ids, Attention::Bidirectional, &(0..rows.min(MAX_HEAD_ROWS))),
-        )?;
-        let layers = self.config.layers as f32;
+        let head = self.time_head(at, rows)?;
+        let (bucket, layers) = (bucket(rows), self.config.layers);
         let mut times = Vec::new();
         for (part, name) in Part::ALL {
-            let per_pass = if part == Part::Head { 1.0 } else { layers };
-            let time = || -> Result<f32, CudaError> {
-                let graph = self.gpu.capture(|| match part {
-                    Part::Head => {
-                        self.enqueue_head(bucket, HeadKind::Picks(bucket.min(MAX_HEAD_ROWS)))?;
-                        self.step().launch(&self.gpu, Stage::Pick)
-                    }
-                    part => self.enqueue_layers(bucket, 0..self.config.layers, Some(part)),
-                })?;
-                graph.launch()?;
-                self.gpu.time(|| (0..20).try_for_each(|_| graph.launch()))
-            };
-            times.push((name, time().map_err(|e| failed(&e))? / 20.0 / per_pass * 1e3));
+            let total = self.time_graph(|| self.enqueue_layers(bucket, 0..layers, Some(part)))?;
+            times.push((name, total / layers as f32));
         }
+        times.push(("head and picks", head));
         Ok(times)
+    }
+
+    /// Microseconds on the device of the head and its picks, of up to 64 of `rows` rows at `at`.
+    pub fn time_head(&mut self, at: usize, rows: usize) -> Result<f32, EngineError> {
+        let ids = vec![self.config.special.mask; rows];
+        let (bucket, picks) = (bucket(rows), rows.min(MAX_HEAD_ROWS));
+        let head = HeadKind::Picks(bucket.min(MAX_HEAD_ROWS));
+        let state = self.state(0, at, &ids, Attention::Bidirectional, &(0..picks));
+        self.run(Plan::Pass(bucket, head), state)?;
+        let total = self.time_graph(|| {
+            (0..HEADS).try_for_each(|_| {
+                self.enqueue_head(bucket, head)?;
+                self.step().launch(&self.gpu, Stage::Pick)
+            })
+        })?;
+        Ok(total / f32::from(HEADS))
+    }
+
+    /// Microseconds on the device of what `launches` enqueues: the mean of 20 in a row, once it has run.
+    fn time_graph(&self, launches: impl FnOnce() -> Result<(), CudaError>) -> Result<f32, EngineError> {
+        let time = || -> Result<f32, CudaError> {
+            let graph = self.gpu.capture(launches)?;
+            graph.launch()?;
+            self.gpu.time(|| (0..20).try_for_each(|_| graph.launch()))
+        };
+        Ok(time().map_err(|e| failed(&e))? / 20.0 * 1e3)
     }
 }

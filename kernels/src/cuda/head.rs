@@ -2,14 +2,20 @@
 
 use super::driver::{CudaError, Gpu, Shape, param};
 use super::memory::Buffer;
-use super::pack::Format;
+use super::pack::{CHUNK, Format};
 use super::resident::Weights;
 use super::state::{Best, MAX_HEAD_ROWS, MAX_ROWS, State};
 use super::{Half, kept_eps};
 
-/// Chunks that a warp has in flight, and warps, as in `cuda/head.cu`.
-const RING: u32 = 8;
-const HEAD_WARPS: u32 = 8;
+/// Of a block, as in `cuda/head.cu`: warps, chunks that a warp has in flight, chunks of rows in a slice.
+const WARPS: u32 = 8;
+const fn ring(format: Format) -> u32 {
+    match format {
+        Format::Half => 8,
+        Format::Fp8 => 15,
+    }
+}
+const SLICE: u32 = 16;
 
 /// Parameters of `cuda/head.cu`.
 #[derive(Clone, Copy)]
@@ -48,10 +54,22 @@ impl Head<'_> {
         MAX_HEAD_ROWS * gpu.processors() as usize
     }
 
-    /// Bytes of shared memory for `groups` times eight rows.
-    fn shared(&self, groups: u32) -> u32 {
-        let row = (self.w.cols as u32 * 2).next_multiple_of(128) + 64;
-        groups * 8 * row + HEAD_WARPS * RING * 512 * self.w.format.bytes() as u32
+    /// Bytes of shared memory for `groups` times eight rows: all of them or, sliced, two slices.
+    fn shared(&self, groups: u32, sliced: bool) -> u32 {
+        let (k, format) = (self.w.cols as u32, self.w.format);
+        let row = |k: u32| (k * 2).next_multiple_of(128) + 64;
+        let rows = groups * 8 * if sliced { 2 * row(SLICE * CHUNK as u32) } else { row(k) };
+        rows + WARPS * ring(format) * 512 * format.bytes() as u32 + k * 4
+    }
+
+    /// In how many groups of eight a block takes `all` of them, as many as fit, and whether it must slice them.
+    fn split(&self, all: u32, room: u32) -> (u32, bool) {
+        let halves = || std::iter::successors(Some(all), |groups| (*groups > 1).then_some(groups / 2));
+        halves()
+            .flat_map(|groups| [(groups, false), (groups, true)])
+            .filter(|&split| split != (2, true)) // not compiled: where it fits, four nearly always do
+            .find(|&(groups, sliced)| self.shared(groups, sliced) <= room)
+            .expect("eight sliced rows fit on every device")
     }
 
     /// Enqueues the head over up to `count` rows (8, 16, 32 or 64) of `x` (rows, hidden); the state says which.
@@ -68,10 +86,7 @@ impl Head<'_> {
         assert!(self.best.len() >= Head::best_len(gpu), "bests");
         assert!(self.logits.is_none_or(|l| l.len() >= MAX_HEAD_ROWS * self.w.rows), "logits");
         let all = count as u32 / 8;
-        let mut groups = all;
-        while groups > 1 && self.shared(groups) > gpu.shared() {
-            groups /= 2;
-        }
+        let (groups, sliced) = self.split(all, gpu.shared());
         let mut args = HeadArgs {
             w: self.w.packed.address(),
             scales: self.w.scales(),
@@ -87,12 +102,13 @@ impl Head<'_> {
         };
         let shape = Shape {
             grid: [gpu.processors(), all / groups, 1],
-            threads: HEAD_WARPS * 32,
-            shared: self.shared(groups),
+            threads: WARPS * 32,
+            shared: self.shared(groups, sliced),
             cluster: 1,
         };
-        let name = if self.w.format == Format::Fp8 { "head_fp8" } else { "head" };
+        let format = if self.w.format == Format::Fp8 { "_fp8" } else { "" };
+        let rows = if sliced { "_sliced" } else { "" };
         // SAFETY: the arguments have the kernel's layout; sizes were checked above; rows are clamped by the kernel.
-        unsafe { gpu.launch(&format!("{name}_n{groups}"), shape, &mut [param(&mut args)]) }
+        unsafe { gpu.launch(&format!("head{format}{rows}_n{groups}"), shape, &mut [param(&mut args)]) }
     }
 }
