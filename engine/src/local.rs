@@ -66,7 +66,7 @@ impl Infill for Local {
         let clock = Instant::now();
         let sampler = Sampler { sampling: request.sampling, banned: self.model.config().special.mask };
         let session = self.sessions.open(request.document);
-        let prefilled = session.prefill(&stream.ids, self.model.as_mut(), true, control)?;
+        let prefilled = session.prefill(&stream.ids, self.model.as_mut(), control)?;
         let prefill = clock.elapsed();
 
         let clock = Instant::now();
@@ -109,6 +109,6 @@ impl Infill for Local {
     ) -> Result<(), EngineError> {
         let stream = stream::build(prompt, &self.tokenizer, self.model.config());
         let session = self.sessions.open(document);
-        session.prefill(&stream.ids, self.model.as_mut(), false, control).map(|_| ())
+        session.prefill(&stream.ids, self.model.as_mut(), control).map(|_| ())
     }
 }

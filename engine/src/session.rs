@@ -15,6 +15,9 @@ pub(crate) struct Session {
     document: DocumentId,
     slot: usize,
     ids: Vec<u32>,
+    /// Length of the stream that `ids` begin with and logits of its last row, once they are known. While a word is typed the
+    /// stream stays as it is: such a key needs no pass before the first of its own.
+    last_row: Option<(usize, Vec<f32>)>,
     last_used: u64,
 }
 
@@ -31,7 +34,7 @@ pub(crate) struct Sessions {
 pub(crate) struct Prefilled {
     /// Tokens of the stream whose keys and values were in the cache.
     pub(crate) reused: usize,
-    /// Logits of the stream's last row; `None` when the deadline came first or nobody asked.
+    /// Logits of the stream's last row; `None` when the deadline came first.
     pub(crate) logits: Option<Vec<f32>>,
 }
 
@@ -48,7 +51,7 @@ impl Sessions {
             Some(at) => at,
             None if self.sessions.len() < self.slots => {
                 let slot = self.sessions.len();
-                self.sessions.push(Session { document, slot, ids: Vec::new(), last_used: 0 });
+                self.sessions.push(Session { document, slot, ids: Vec::new(), last_row: None, last_used: 0 });
                 slot
             }
             None => {
@@ -57,6 +60,7 @@ impl Sessions {
                 let session = &mut self.sessions[at];
                 session.document = document;
                 session.ids.clear();
+                session.last_row = None;
                 at
             }
         };
@@ -87,17 +91,23 @@ impl Session {
         self.ids.extend(ids);
     }
 
-    /// Runs what is not cached of `stream`, with the logits of its last row if `asked` for. What was run stays cached when
+    /// Runs what is not cached of `stream`, and its last row unless the logits of that are known. What was run stays cached when
     /// the request is cancelled or its deadline passes, so the next one goes on from there.
     pub(crate) fn prefill(
         &mut self,
         stream: &[u32],
         model: &mut dyn Model,
-        asked: bool,
         control: &Control,
     ) -> Result<Prefilled, EngineError> {
         let common = self.ids.iter().zip(stream).take_while(|(a, b)| a == b).count();
-        // The last row is run even if it is cached: its logits are what follows the stream.
+        match &self.last_row {
+            Some((length, logits)) if (*length, common) == (stream.len(), stream.len()) => {
+                let logits = Some(logits.clone());
+                self.ids.truncate(common);
+                return Ok(Prefilled { reused: common, logits });
+            }
+            _ => self.last_row = None,
+        }
         let reused = common.min(stream.len() - 1);
         self.ids.truncate(reused);
         let mut logits = Vec::new();
@@ -111,7 +121,7 @@ impl Session {
             }
             let at = self.ids.len();
             let last = at + chunk.len() == stream.len();
-            let head = match asked && last {
+            let head = match last {
                 true => Head::Logits(chunk.len() - 1..chunk.len(), &mut logits),
                 false => Head::None,
             };
@@ -125,6 +135,7 @@ impl Session {
             }
             self.ids.extend_from_slice(chunk);
         }
-        Ok(Prefilled { reused, logits: asked.then_some(logits) })
+        self.last_row = Some((stream.len(), logits.clone()));
+        Ok(Prefilled { reused, logits: Some(logits) })
     }
 }
