@@ -44,7 +44,7 @@ pub enum Mode {
     Auto,
     /// A block is drafted in parallel and verified causally; the text equals [`Mode::Causal`] by construction.
     Verified,
-    /// Every step commits the rows whose probability reaches the threshold.
+    /// Every step commits the leftmost masked row, and those behind it as long as their probability reaches the threshold.
     Parallel,
     /// One token a forward pass, left to right.
     Causal,
@@ -57,7 +57,7 @@ pub struct Decoding {
     pub mode: Mode,
     /// Rows of a block: 8, 16, 32 or 64. [`Mode::Causal`] has none, [`Mode::Auto`] chooses up to this one.
     pub block: usize,
-    /// [`Mode::Parallel`]: probability from which a row is committed, in (0, 1].
+    /// [`Mode::Parallel`]: probability from which a row behind another is committed with it, in (0, 1].
     pub threshold: f32,
     /// [`Mode::Verified`]: bidirectional steps a draft takes before it is verified, 1 or more.
     pub draft_steps: usize,
@@ -65,7 +65,7 @@ pub struct Decoding {
 
 impl Default for Decoding {
     fn default() -> Self {
-        Decoding { mode: Mode::Auto, block: 32, threshold: 0.9, draft_steps: 1 }
+        Decoding { mode: Mode::Auto, block: 32, threshold: 0.7, draft_steps: 1 }
     }
 }
 

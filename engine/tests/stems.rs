@@ -100,6 +100,8 @@ fn frames_show_the_text_from_its_start() {
             let (completion, frames) = watched(&mut *infill, &request);
             let text = completion.text.trim_end_matches('\n');
             for frame in &frames {
+                let mut behind_a_mask = frame.block.iter().skip_while(|cell| **cell != Cell::Masked);
+                assert!(!behind_a_mask.any(|cell| matches!(cell, Cell::Settled(_))), "{mode:?}: {frame:?}");
                 let sure = frame.block.iter().map_while(|cell| match cell {
                     Cell::Settled(text) => Some(text.as_str()),
                     _ => None,

@@ -74,32 +74,21 @@ def verified(session, known, rows=16):
     return ids, forwards
 
 
-def close(block):
-    """An end with nothing open before it makes all after it fill."""
-    if EOM in block and MASK not in block[: block.index(EOM)]:
-        at = block.index(EOM)
-        block[at:] = [EOM] * (len(block) - at)
-
-
-def parallel(session, known, rows=ROWS, threshold=0.9):
-    """Each pass keeps the masked rows whose probability reaches the threshold, and at least the best one."""
+def parallel(session, known, rows=ROWS, threshold=0.7):
+    """Each pass keeps the leftmost masked row, and those behind it as long as their probability reaches the threshold."""
     forwards = len(known)
     *ids, known = known
     while known != EOM:
-        block = [known] + [MASK] * (rows - 1)
-        while MASK in block:
-            logits = session.logits(block, causal=False)
+        block = [known]
+        while len(block) < rows:
+            logits = session.logits(block + [MASK] * (rows - len(block)), causal=False, first=len(block))
             logits[:, MASK] = -torch.inf
             chances, picks = logits.softmax(-1).max(-1)
             forwards += 1
-            open_rows = [n for n in range(rows) if block[n] == MASK]
-            surest = max(open_rows, key=lambda n: chances[n])
-            for n in open_rows:
-                if n == surest or chances[n] >= threshold:
-                    block[n] = int(picks[n])
-            close(block)
-        if EOM in block:
-            return ids + block[: block.index(EOM)], forwards
+            kept = next((n for n in range(1, len(picks)) if chances[n] < threshold), len(picks))
+            block += picks[:kept].tolist()
+            if EOM in block:
+                return ids + block[: block.index(EOM)], forwards
         ids += block
         if len(ids) >= MOST:
             break
@@ -108,7 +97,7 @@ def parallel(session, known, rows=ROWS, threshold=0.9):
     return ids, forwards
 
 
-MODES = {"causal": causal, "verified_B16": verified, "parallel_tau0.9_B32": parallel}
+MODES = {"causal": causal, "verified_B16": verified, "parallel_tau0.7_B32": parallel}
 
 
 def one(model, text, prompt):

@@ -28,7 +28,7 @@ SAMPLE, LINE = REPOSITORY / "tests/data/samples/worker_pool.go", 41
 # The pages have the editors' own background, which cells at the ends of lines lack.
 NEOVIM_PAGE, HELIX_PAGE, TERMINAL_PAGE = "#14161b", "#3b224c", "#16181d"
 # What the README says above the animation.
-WATCH = "complete tests/data/samples/worker_pool.go:41:9 --watch --mode parallel --block 16 --threshold 0.5"
+WATCH = "complete tests/data/samples/lru_cache.py:84:19 --watch --mode parallel --block 16 --threshold 0.9"
 # The engine's steps are too fast to be looked at one by one.
 STEP_S, END_S = 0.6, 3
 

@@ -1,5 +1,8 @@
-//! Denoising by confidence: each step commits the masked rows whose probability reaches the threshold, and always
-//! the best one (Fast-dLLM, arXiv 2505.22618, section 3.3).
+//! Denoising by confidence, from the left: each step commits the leftmost masked row, and those behind it as long as their
+//! probability reaches the threshold (the threshold is that of Fast-dLLM, arXiv 2505.22618, section 3.3).
+//!
+//! From the left, because a token behind open rows is a guess at what stands in them: it would bind them before the model
+//! has said anything of them, an end most of all. And no step is spent on rows behind the end.
 
 use super::Span;
 use crate::completion::Finish;
@@ -7,75 +10,41 @@ use crate::error::EngineError;
 use crate::model::Attention;
 use crate::sampler::Pick;
 
-/// A row of the block: its token, the mask's where it is open.
-type Row = Pick;
-
 pub(super) fn fill(span: &mut Span<'_>, mut known: Pick) -> Result<Finish, EngineError> {
     let rows = span.request.decoding.block;
-    let end = span.end();
+    let (mask, threshold) = (span.mask(), span.request.decoding.threshold);
     loop {
-        // An end here costs no block.
-        if known.token == end {
-            return Ok(Finish::End);
+        if let Some(finish) = span.settle(known) {
+            return Ok(finish);
         }
-        let mut block = vec![Row { token: span.mask(), probability: 0.0 }; rows];
-        block[0] = known;
-        let stopped = denoise(span, &mut block)?;
-        let mask = span.mask();
-        for row in block.iter().take_while(|row| row.token != mask) {
-            if let Some(finish) = span.settle(*row) {
+        // Settled tokens, then masks.
+        let mut block = vec![mask; rows];
+        block[0] = known.token;
+        let mut open = 1;
+        while open < rows {
+            span.show(&vec![(mask, false); rows - open]);
+            if let Some(finish) = span.check(rows)? {
                 return Ok(finish);
             }
-        }
-        if let Some(finish) = stopped {
-            return Ok(finish);
+            let picks = span.forward(&block, Attention::Bidirectional, open)?;
+            for pick in &picks[..sure(&picks, threshold)] {
+                if let Some(finish) = span.settle(*pick) {
+                    return Ok(finish);
+                }
+                block[open] = pick.token;
+                open += 1;
+            }
         }
         if let Some(finish) = span.check(rows)? {
             return Ok(finish);
         }
-        let ids: Vec<u32> = block.iter().map(|row| row.token).collect();
-        let picks = span.forward(&ids, Attention::Causal, rows - 1)?;
-        span.session.extend(ids);
+        let picks = span.forward(&block, Attention::Causal, rows - 1)?;
+        span.session.extend(block);
         known = picks[0];
-        span.show(&[(known.token, true)]);
     }
 }
 
-/// Steps until no row is masked, or until the finish that came first.
-fn denoise(span: &mut Span<'_>, block: &mut [Row]) -> Result<Option<Finish>, EngineError> {
-    let (mask, end, threshold) = (span.mask(), span.end(), span.request.decoding.threshold);
-    while block.iter().any(|row| row.token == mask) {
-        if let Some(finish) = span.check(block.len())? {
-            return Ok(Some(finish));
-        }
-        let ids: Vec<u32> = block.iter().map(|row| row.token).collect();
-        let picks = span.forward(&ids, Attention::Bidirectional, 0)?;
-        commit(block, &picks, mask, threshold);
-        close(block, mask, end);
-        let shown: Vec<_> = block.iter().map(|row| (row.token, true)).collect();
-        span.show(&shown);
-    }
-    Ok(None)
-}
-
-/// Commits the masked rows that reach the threshold; the best one in any case, the first of equals.
-fn commit(block: &mut [Row], picks: &[Pick], mask: u32, threshold: f32) {
-    let open = || (0..picks.len()).filter(|&row| block[row].token == mask);
-    let best = open().fold(None, |best: Option<usize>, row| match best {
-        Some(b) if picks[b].probability >= picks[row].probability => Some(b),
-        _ => Some(row),
-    });
-    let chosen: Vec<usize> =
-        open().filter(|&row| picks[row].probability >= threshold || Some(row) == best).collect();
-    for row in chosen {
-        block[row] = picks[row];
-    }
-}
-
-/// A committed end with no mask before it closes the block: what stands after it is fill.
-fn close(block: &mut [Row], mask: u32, end: u32) {
-    let Some(at) = block.iter().position(|row| row.token == end) else { return };
-    if block[..at].iter().all(|row| row.token != mask) {
-        block[at..].fill(Row { token: end, probability: 1.0 });
-    }
+/// How many picks are committed: the first one, and those behind it that reach the threshold without a gap.
+fn sure(picks: &[Pick], threshold: f32) -> usize {
+    1 + picks[1..].iter().take_while(|pick| pick.probability >= threshold).count()
 }

@@ -139,7 +139,7 @@ pub(crate) fn texts(infill: &mut Local) {
         causal_equal += usize::from(trimmed(&causal.text) == trimmed(golden.mode("causal").1));
         let parallel = ask(Mode::Parallel, 32, false);
         parallel_equal +=
-            usize::from(trimmed(&parallel.text) == trimmed(golden.mode("parallel_tau0.9_B32").1));
+            usize::from(trimmed(&parallel.text) == trimmed(golden.mode("parallel_tau0.7_B32").1));
     }
     println!("copies {copies}: {passes_of_auto} passes instead of {passes_of_verified}");
     assert!(copies > 0 && passes_of_auto < passes_of_verified);

@@ -15,7 +15,7 @@ pub(crate) struct DecodingArgs {
     #[arg(long, value_name = "ROWS", default_value_t = Decoding::default().block)]
     block: usize,
 
-    /// Probability from which `parallel` commits a row.
+    /// Probability from which `parallel` commits a row together with the one before it.
     #[arg(long, value_name = "P", default_value_t = Decoding::default().threshold)]
     threshold: f32,
 
@@ -43,7 +43,7 @@ pub(crate) enum ModeName {
     Auto,
     /// A block is drafted at once, then verified left to right
     Verified,
-    /// Every step commits the rows that are sure enough
+    /// Every step commits the next row, and those behind it that are sure enough
     Parallel,
     /// One token after the other
     Causal,

@@ -217,9 +217,9 @@ pub(super) static KEYS: LazyLock<[Key; 15]> = LazyLock::new(|| {
         },
         Key {
             name: "threshold",
-            about: "Mode parallel: how sure the model must be of a token to keep it.",
+            about: "Mode parallel: how sure the model must be of a token to keep it together with the one before it.",
             kind: Kind::Share(true),
-            // Through its decimal form: 0.9 is no f32.
+            // Through its decimal form: 0.7 is no f32.
             default: decoding.threshold.to_string().parse().unwrap_or_default(),
             project: Project::Nothing,
             set: |settings, value| settings.threshold = value.as_f64().unwrap_or_default() as f32,
