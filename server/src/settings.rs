@@ -163,7 +163,7 @@ impl Layers {
             block: decoding.block,
             threshold: decoding.threshold,
             min_probability: 0.3,
-            other_files: true,
+            other_files: false,
             next_suggestion: false,
             max_tokens: 64,
             deadline: DEADLINE_CPU,

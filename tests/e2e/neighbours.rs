@@ -29,7 +29,10 @@ async fn until_neighbour(editor: &mut Editor, uri: &str, text: &str, expected: O
 
 #[tokio::test]
 async fn an_open_file_that_says_the_same_stands_in_the_prompt_and_stays_there() {
-    let mut editor = Editor::with("draw_circle(radius)\n").await;
+    let mut editor = Editor::start();
+    editor.initialize(json!({ "initializationOptions": { "otherFiles": true } })).await;
+    editor.stage.load().await.succeed();
+    editor.open(URI, "draw_circle(radius)\n").await;
     editor.open(OTHER, TEXT).await;
     until_neighbour(&mut editor, URI, "let centre = draw_circle(radius)", Some("src/other.rs")).await;
     // Whatever is typed here, the beginning of the stream is the same.
@@ -45,12 +48,9 @@ async fn an_open_file_that_says_the_same_stands_in_the_prompt_and_stays_there() 
 }
 
 #[tokio::test]
-async fn who_does_not_want_it_has_a_prompt_of_one_file() {
-    let mut editor = Editor::start();
-    editor.initialize(json!({ "initializationOptions": { "otherFiles": false } })).await;
-    editor.stage.load().await.succeed();
+async fn who_does_not_ask_for_it_has_a_prompt_of_one_file() {
+    let mut editor = Editor::with("draw_circle(radius)\n").await;
     editor.open(OTHER, TEXT).await;
-    editor.open(URI, "draw_circle(radius)\n").await;
     until_neighbour(&mut editor, URI, "let centre = draw_circle(radius)", None).await;
     editor.leave().await;
 }

@@ -234,9 +234,9 @@ pub(super) static KEYS: LazyLock<[Key; 15]> = LazyLock::new(|| {
         },
         Key {
             name: "otherFiles",
-            about: "Read other files for a prompt: those of the same kind that are open, and some beside the one that is typed in. What is excluded, and what git ignores, is not read.",
+            about: "Read other files for a prompt: those of the same kind that are open, and some beside the one that is typed in. What is excluded, and what git ignores, is not read. With the default model it spoils as many suggestions as it mends.",
             kind: Kind::Switch,
-            default: json!(true),
+            default: json!(false),
             project: Project::Off,
             set: |settings, value| settings.other_files = value == true,
         },

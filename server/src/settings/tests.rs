@@ -32,7 +32,7 @@ fn the_defaults_that_are_told_are_those_that_hold() {
 fn every_key_is_read() {
     let (settings, problems) = resolve(json!({
         "model": "/m.gguf", "device": "cuda:1", "weights": "fp8", "threads": 3, "mode": "parallel", "block": 32,
-        "threshold": 0.5, "minProbability": 0.25, "otherFiles": false, "nextSuggestion": true,
+        "threshold": 0.5, "minProbability": 0.25, "otherFiles": true, "nextSuggestion": true,
         "maxTokens": 7, "deadlineMs": 80,
         "enable": false, "languages": { "go": true }, "disabledGlobs": ["*.min.js"],
     }));
@@ -46,7 +46,7 @@ fn every_key_is_read() {
         block: 32,
         threshold: 0.5,
         min_probability: 0.25,
-        other_files: false,
+        other_files: true,
         next_suggestion: true,
         max_tokens: 7,
         deadline: Duration::from_millis(80),
