@@ -22,13 +22,26 @@ pub struct Local {
     tokenizer: Tokenizer,
     sessions: Sessions,
     pace: Pace,
+    /// The last prompt's stream: a request often has the prompt that its session has just been prepared for.
+    last: Option<(Prompt, Stream)>,
 }
 
 impl Local {
     /// An infiller without sessions.
     pub fn new(model: Box<dyn Model>, tokenizer: Tokenizer) -> Self {
         let sessions = Sessions::new(model.slots());
-        Local { model, tokenizer, sessions, pace: Pace::default() }
+        Local { model, tokenizer, sessions, pace: Pace::default(), last: None }
+    }
+
+    fn stream(&mut self, prompt: &Prompt) -> Stream {
+        match &self.last {
+            Some((last, stream)) if last == prompt => stream.clone(),
+            _ => {
+                let stream = stream::build(prompt, &self.tokenizer, self.model.config());
+                self.last = Some((prompt.clone(), stream.clone()));
+                stream
+            }
+        }
     }
 
     /// The middle's text behind the stem: lines after the last one asked for are cut, whole lines end with a line break.
@@ -60,7 +73,7 @@ impl Infill for Local {
 
     fn infill(&mut self, request: &Request, control: &mut Control) -> Result<Completion, EngineError> {
         let clock = Instant::now();
-        let stream = stream::build(&request.prompt, &self.tokenizer, self.model.config());
+        let stream = self.stream(&request.prompt);
         let tokenize = clock.elapsed();
 
         let clock = Instant::now();
@@ -107,7 +120,7 @@ impl Infill for Local {
         prompt: &Prompt,
         control: &Control,
     ) -> Result<(), EngineError> {
-        let stream = stream::build(prompt, &self.tokenizer, self.model.config());
+        let stream = self.stream(prompt);
         let session = self.sessions.open(document);
         session.prefill(&stream.ids, self.model.as_mut(), control).map(|_| ())
     }

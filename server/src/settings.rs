@@ -162,7 +162,7 @@ impl Layers {
             mode: decoding.mode,
             block: decoding.block,
             threshold: decoding.threshold,
-            min_probability: 0.3,
+            min_probability: 0.4,
             other_files: false,
             next_suggestion: false,
             max_tokens: 64,

@@ -228,7 +228,7 @@ pub(super) static KEYS: LazyLock<[Key; 15]> = LazyLock::new(|| {
             name: "minProbability",
             about: "Suggestions of whose tokens the model is less sure (geometric mean of their probabilities) are not shown, unless they are asked for by hand; in a completion menu that does not say, where no word is being typed, or twice. 0 shows all.",
             kind: Kind::Share(false),
-            default: json!(0.3),
+            default: json!(0.4),
             project: Project::Anything,
             set: |settings, value| settings.min_probability = value.as_f64().unwrap_or_default() as f32,
         },
