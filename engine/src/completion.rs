@@ -16,6 +16,8 @@ pub enum Finish {
     MaxTokens,
     /// `max_lines` was reached.
     MaxLines,
+    /// The patience was over; the text ends with a whole line.
+    Enough,
     /// The model's positions are used up.
     Full,
     /// The deadline passed; the text is what was settled by then.

@@ -5,6 +5,8 @@ mod opening;
 mod parallel;
 mod verified;
 
+use std::time::Instant;
+
 use crate::completion::{Cell, Finish, Frame};
 use crate::control::{Control, Stop};
 use crate::error::EngineError;
@@ -29,6 +31,8 @@ pub(crate) struct Span<'a> {
     stem: &'a str,
     /// Line breaks at which the span ends, those of the stem included.
     max_line_breaks: Option<usize>,
+    /// From then on a line break ends the span.
+    enough: Option<Instant>,
     /// Tokens of the middle, in order, without the end.
     settled: Vec<Pick>,
     line_breaks: usize,
@@ -84,6 +88,7 @@ impl<'a> Span<'a> {
             pace,
             stem: "",
             max_line_breaks: request.max_lines,
+            enough: request.patience.map(|patience| Instant::now() + patience),
             settled: Vec::new(),
             line_breaks: 0,
             forwards: 0,
@@ -113,9 +118,15 @@ impl<'a> Span<'a> {
             return Some(Finish::End);
         }
         self.settled.push(pick);
-        self.line_breaks += self.tokenizer.line_breaks(pick.token);
+        let line_breaks = self.tokenizer.line_breaks(pick.token);
+        self.line_breaks += line_breaks;
         if self.max_line_breaks.is_some_and(|max| self.line_breaks >= max) {
             Some(Finish::MaxLines)
+        } else if line_breaks > 0
+            && self.line_breaks > self.stem.matches('\n').count()
+            && self.enough.is_some_and(|enough| Instant::now() >= enough)
+        {
+            Some(Finish::Enough)
         } else if self.settled.len() >= self.request.max_tokens {
             Some(Finish::MaxTokens)
         } else {

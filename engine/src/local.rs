@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::completion::{Completion, Counts, Timings};
+use crate::completion::{Completion, Counts, Finish, Timings};
 use crate::control::Control;
 use crate::decode::{Filled, Span};
 use crate::error::EngineError;
@@ -10,7 +10,7 @@ use crate::infill::Infill;
 use crate::model::{Hardware, Model};
 use crate::pace::Pace;
 use crate::request::{DocumentId, Prompt, Request};
-use crate::sampler::{Pick, Sampler};
+use crate::sampler::Sampler;
 use crate::session::Sessions;
 use crate::stem;
 use crate::stream::{self, Stream};
@@ -45,8 +45,8 @@ impl Local {
     }
 
     /// The middle's text behind the stem: lines after the last one asked for are cut, whole lines end with a line break.
-    fn text(&self, tokens: &[Pick], request: &Request, stream: &Stream) -> String {
-        let ids: Vec<u32> = tokens.iter().map(|pick| pick.token).collect();
+    fn text(&self, filled: &Filled, request: &Request, stream: &Stream) -> String {
+        let ids: Vec<u32> = filled.tokens.iter().map(|pick| pick.token).collect();
         let mut text = stem::shown(&self.tokenizer.decode(&ids), &stream.stem).to_owned();
         // A limit or the deadline may cut a character; its first bytes are no text.
         text.truncate(text.trim_end_matches('\u{fffd}').len());
@@ -54,6 +54,9 @@ impl Local {
             && let Some((at, _)) = text.match_indices('\n').nth(max - 1)
         {
             text.truncate(at);
+        } else if filled.finish == Finish::Enough {
+            // The break that ended it, and what its token holds of the next line.
+            text.truncate(text.trim_end().len());
         }
         if stream.whole_lines && !text.is_empty() {
             text.push('\n');
@@ -97,7 +100,7 @@ impl Infill for Local {
         let log_probability: f32 =
             filled.tokens.iter().map(|pick| pick.probability.max(f32::MIN_POSITIVE).ln()).sum();
         Ok(Completion {
-            text: self.text(&filled.tokens, request, &stream),
+            text: self.text(&filled, request, &stream),
             finish: filled.finish,
             mean_log_probability: log_probability / n.max(1) as f32,
             counts: Counts {

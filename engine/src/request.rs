@@ -101,6 +101,9 @@ pub struct Request {
     pub max_tokens: usize,
     /// Lines at most: 1 ends the text before its first line break.
     pub max_lines: Option<usize>,
+    /// Time of filling after which the end of a line is the end of the text. A model that fills spans by itself, as on a GPU, is
+    /// not asked to look at it.
+    pub patience: Option<Duration>,
     /// Time from submission after which the best text so far is the answer.
     pub deadline: Option<Duration>,
 }
@@ -115,6 +118,7 @@ impl Request {
             sampling: Sampling::default(),
             max_tokens: 64,
             max_lines: None,
+            patience: None,
             deadline: None,
         }
     }

@@ -165,6 +165,28 @@ fn a_deadline_gives_the_text_so_far() {
 }
 
 #[test]
+fn a_patience_that_is_over_ends_the_text_with_a_line() {
+    let mut infill = infill();
+    let mut request = long_request(&mut *infill);
+    for mode in [Mode::Verified, Mode::Causal, Mode::Auto, Mode::Parallel] {
+        request.decoding.mode = mode;
+        let mut ask = |patience| {
+            let request = Request { patience, ..request.clone() };
+            infill.infill(&request, &mut Control::unbounded()).unwrap()
+        };
+        let full = ask(None);
+        assert_eq!(ask(Some(Duration::from_secs(600))).text, full.text, "{mode:?}");
+        let got = ask(Some(Duration::ZERO));
+        assert_eq!(
+            (got.finish, got.text.as_str()),
+            (Finish::Enough, full.text.lines().next().unwrap()),
+            "{mode:?}"
+        );
+        assert!(got.counts.tokens < full.counts.tokens || full.text.lines().count() == 1, "{got:?}");
+    }
+}
+
+#[test]
 fn limits_on_tokens_and_lines_hold() {
     let mut infill = infill();
     let mut request = long_request(&mut *infill);

@@ -27,6 +27,10 @@ use crate::suggestion::{Reason, Suggestion};
 use crate::trigger::{self, Trigger};
 use crate::typed::Typed;
 
+/// Behind something on its line a text is asked for at each key, and keys come every 100 to 250 ms: a line in time is worth more than
+/// several that the next key cancels. Filling alone, without what comes before and the pass that runs.
+const PATIENCE: Duration = Duration::from_millis(60);
+
 /// A document's place for the one request that waits, and for what was answered last.
 #[derive(Default)]
 pub(crate) struct Slot {
@@ -202,10 +206,13 @@ pub(crate) fn ask(state: &State, question: &Question<'_>) -> Asked {
     let prompt = agreed.prompt(uri, &snapshot, &site);
     log.prompted();
     let settings = agreed.settings();
-    let request = request(&settings, &snapshot, prompt, site.span);
+    let mut request = request(&settings, &snapshot, prompt, site.span);
     let key = state.answers().key(&request);
     let known = state.answers().find(key);
     let by_hand = question.trigger.is_by_hand(&site, again);
+    if !by_hand && !site.before.trim().is_empty() {
+        request.patience = Some(PATIENCE);
+    }
     let pending =
         |log| Pending { uri: uri.clone(), serial, asked_of: snapshot, selected, site, by_hand, key, log };
     if let Some((by, completion)) = known {

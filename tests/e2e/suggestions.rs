@@ -17,6 +17,23 @@ async fn ghost_text_at_the_cursor() {
     editor.leave().await;
 }
 
+/// What the next key would cancel need not be longer than a line, unless it is asked for by hand.
+#[tokio::test]
+async fn behind_something_on_its_line_a_line_in_time_is_enough() {
+    const INVOKED: u32 = 1;
+    const AUTOMATIC: u32 = 2;
+    for (line, kind, patient) in
+        [("", AUTOMATIC, true), ("let a", AUTOMATIC, false), ("let a", INVOKED, true), ("", INVOKED, true)]
+    {
+        let mut editor = Editor::with(&format!("fn main() {{\n    {line}\n}}\n")).await;
+        let column = 4 + u32::try_from(line.len()).unwrap();
+        let id = editor.ask_inline_with(URI, 1, column, json!({ "triggerKind": kind })).await;
+        assert_eq!(editor.stage.answer(" = 1;").await.patience.is_none(), patient, "{line:?}, {kind}");
+        editor.reply(id).await;
+        editor.leave().await;
+    }
+}
+
 #[tokio::test]
 async fn rule_5_one_line_inside_a_line_without_what_is_there_already() {
     let mut editor = Editor::with("foo(, b)\n").await;

@@ -64,7 +64,7 @@ impl Answers {
 
     /// Keeps an answer, unless more time would have made it longer.
     pub(crate) fn keep(&mut self, key: u64, completion: &Completion, by: By) {
-        if completion.finish != Finish::Deadline {
+        if !matches!(completion.finish, Finish::Deadline | Finish::Enough) {
             self.recent.retain(|(other, ..)| *other != key);
             self.recent.push_front((key, by, completion.clone()));
             self.recent.truncate(KEPT);
