@@ -24,7 +24,7 @@ from terminal import Terminal
 from test_helix import Helix
 
 COLUMNS, ROWS = 84, 16
-SAMPLE, LINE = REPOSITORY / "tests/data/samples/worker_pool.go", 41
+SAMPLE, LINE = REPOSITORY / "tests/data/samples/lru_cache.py", 84
 # The pages have the editors' own background, which cells at the ends of lines lack.
 NEOVIM_PAGE, HELIX_PAGE, TERMINAL_PAGE = "#14161b", "#3b224c", "#16181d"
 # What the README says above the animation.

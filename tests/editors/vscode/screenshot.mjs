@@ -6,10 +6,10 @@ import { start } from './stage.mjs';
 import { until } from './until.mjs';
 
 const OUT = at('editors/vscode/media/ghost-text.png');
-const FILE = 'worker_pool.go';
+const FILE = 'lru_cache.py';
 
 const text = readFileSync(at(`tests/data/samples/${FILE}`), 'utf8');
-const line = text.split('\n').findIndex((line) => line === '\t\treturn') + 1;
+const line = text.split('\n').findIndex((line) => line === '            return') + 1;
 const stage = await start({
   ...real(),
   files: { [FILE]: text },
