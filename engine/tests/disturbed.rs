@@ -19,15 +19,15 @@ pub(crate) struct Disturbed {
 impl Disturbed {
     /// `event` happens in the first prefill, which has computed other rows than those asked for by then.
     pub(crate) fn in_prefill(event: impl FnOnce() + Send + 'static) -> Box<dyn Model> {
-        Self::new(Some(Box::new(event)), None)
+        Self::with(Some(Box::new(event)), None)
     }
 
     /// `event` happens in the first pass that is none of the stream's.
     pub(crate) fn in_forward(event: impl FnOnce() + Send + 'static) -> Box<dyn Model> {
-        Self::new(None, Some(Box::new(event)))
+        Self::with(None, Some(Box::new(event)))
     }
 
-    fn new(prefill: Option<Event>, forward: Option<Event>) -> Box<dyn Model> {
+    fn with(prefill: Option<Event>, forward: Option<Event>) -> Box<dyn Model> {
         Box::new(Disturbed { model: load_model(&options(Device::Cpu)).unwrap(), prefill, forward })
     }
 }

@@ -77,7 +77,9 @@ mod tests {
 
     #[test]
     fn the_longest_agreement_wins_and_then_the_latest() {
-        let cases: [(&[u32], Option<(&[u32], usize)>); 6] = [
+        // A stream; what is copied, and the agreement.
+        type Case<'a> = (&'a [u32], Option<(&'a [u32], usize)>);
+        let cases: [Case<'_>; 6] = [
             (&[1, 2, 3], None),
             (&[1, 2, 3, 1], Some((&[2, 3, 1], 1))),
             (&[5, 1, 7, 6, 1, 8, 1], Some((&[8, 1], 1))),
