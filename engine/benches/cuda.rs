@@ -1,6 +1,7 @@
 //! The GPU engine's steps: random weights of several geometries, and the shipped model if a path to it is given.
 //!
-//! `cargo bench -p cinnabar-engine --bench cuda [-- MODEL.gguf] [--large]`, or with `--heads` the heads of all geometries.
+//! `cargo bench -p cinnabar-engine --bench cuda [-- MODEL.gguf] [--large]`, or with `--heads` the heads of all geometries, with
+//! `--prefill` their passes of many rows.
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the table is the bench's result")]
 
@@ -22,6 +23,9 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     if args.iter().any(|a| a == "--heads") {
         return heads();
+    }
+    if args.iter().any(|a| a == "--prefill") {
+        return prefills();
     }
     let options = CudaOptions::default();
     let path = args.iter().find(|a| a.ends_with(".gguf")).map(PathBuf::from);
@@ -77,7 +81,7 @@ fn measure(mut model: CudaModel) {
         );
     }
     for rows in [8, 16, 32, 64, 256] {
-        let kernels = model.time_kernels(1000, rows).unwrap();
+        let kernels = model.time_kernels(1000, rows, Attention::Bidirectional).unwrap();
         let kernels: Vec<String> = kernels.iter().map(|(name, us)| format!("{name} {us:.2}")).collect();
         println!("µs a kernel, {rows} rows, stream 1000: {}", kernels.join(", "));
     }
@@ -87,9 +91,7 @@ fn measure(mut model: CudaModel) {
         let chunk = model.time_passes(at, 256, 1, 20).unwrap();
         println!("| 256 | {at} | 1 | {chunk:.3} | | | |");
     }
-    let mut cold: Vec<f64> = (0..20).map(|_| prefill(&mut model, 1024)).collect();
-    cold.sort_by(f64::total_cmp);
-    println!("1024-token cold prefill with the next token: wall ms p50 {:.3}, p95 {:.3}", cold[10], cold[19]);
+    cold_prefill(&mut model);
     println!();
 }
 
@@ -106,7 +108,8 @@ fn heads() {
                 Err(reason) => return println!("skipped: CUDA bench ({reason})"),
             };
             let times = [8, 16, 32, 64].map(|rows| {
-                let mut times = [(); 5].map(|()| model.time_head(1000, rows).unwrap());
+                let mut times =
+                    [(); 5].map(|()| model.time_head(1000, rows, Attention::Bidirectional).unwrap());
                 times.sort_by(f32::total_cmp);
                 format!("{:.1}", times[2])
             });
@@ -114,6 +117,31 @@ fn heads() {
             println!("{} {weights}: {}; floor {floor:.1}", size.name(), times.join(", "));
         }
     }
+}
+
+/// Causal passes of many rows without a stream before them, kernel by kernel, and a cold prefill.
+fn prefills() {
+    for size in Size::ALL {
+        let options = CudaOptions { slots: Some(1), ..CudaOptions::default() };
+        let mut model = match CudaModel::random(size.config(), size.is_tied(), &options) {
+            Ok(model) => model,
+            Err(reason) => return println!("skipped: CUDA bench ({reason})"),
+        };
+        for rows in [128, 256, 512, 768, 1024] {
+            let kernels = model.time_kernels(0, rows, Attention::Causal).unwrap();
+            let layer: f32 = kernels[..5].iter().map(|(_, us)| us).sum();
+            let kernels: Vec<String> =
+                kernels[..5].iter().map(|(name, us)| format!("{name} {us:.1}")).collect();
+            println!("{}, µs of {rows} rows: {}; a layer {layer:.1}", size.name(), kernels.join(", "));
+        }
+        cold_prefill(&mut model);
+    }
+}
+
+fn cold_prefill(model: &mut CudaModel) {
+    let mut cold: Vec<f64> = (0..20).map(|_| prefill(model, 1024)).collect();
+    cold.sort_by(f64::total_cmp);
+    println!("1024-token cold prefill with the next token: wall ms p50 {:.3}, p95 {:.3}", cold[10], cold[19]);
 }
 
 /// Wall milliseconds of a pass with its picks, as the denoise loop asks for it: median and 95th percentile.

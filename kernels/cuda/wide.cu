@@ -3,6 +3,7 @@
 // Split: a block has WM*MT weight tiles and WN*NT*8 rows, a warp MT tiles and NT*8 rows of them over the whole K. A run
 // of chunks is summed from zero and then added to the runs before it, as the warps of project.cu are.
 // Traffic: w once for every WN*NT*8 rows, x once for every WM*MT tiles, both through shared memory, STAGES chunks ahead.
+// Blocks of the same weights follow each other, so that large ones come from device memory once.
 #include "project.cu"
 
 namespace cinnabar {
@@ -18,7 +19,7 @@ __device__ __forceinline__ void wide(const Project& p) {
   extern __shared__ uint4 shared[];               // (STAGES, SLOT)
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, q = lane % 4;
   const int wm = warp % WM, wn = warp / WM;
-  const int tile0 = blockIdx.x * TILES, row0 = blockIdx.y * GROUPS * 8;
+  const int tile0 = blockIdx.y * TILES, row0 = blockIdx.x * GROUPS * 8;
   const int chunks = p.k / 32, last_tile = p.tiles - 1;
 
   constexpr int WEIGHTS = (TILES * PART + THREADS - 1) / THREADS, ROWS = GROUPS * 32 / THREADS;  // uint4s that a thread copies

@@ -58,8 +58,13 @@ impl CudaModel {
     }
 
     /// Microseconds on the device of each kernel of a layer and of the head, from passes that leave the others out.
-    pub fn time_kernels(&mut self, at: usize, rows: usize) -> Result<Vec<(&'static str, f32)>, EngineError> {
-        let head = self.time_head(at, rows)?;
+    pub fn time_kernels(
+        &mut self,
+        at: usize,
+        rows: usize,
+        attention: Attention,
+    ) -> Result<Vec<(&'static str, f32)>, EngineError> {
+        let head = self.time_head(at, rows, attention)?;
         let (bucket, layers) = (bucket(rows), self.config.layers);
         let mut times = Vec::new();
         for (part, name) in Part::ALL {
@@ -71,11 +76,11 @@ impl CudaModel {
     }
 
     /// Microseconds on the device of the head and its picks, of up to 64 of `rows` rows at `at`.
-    pub fn time_head(&mut self, at: usize, rows: usize) -> Result<f32, EngineError> {
+    pub fn time_head(&mut self, at: usize, rows: usize, attention: Attention) -> Result<f32, EngineError> {
         let ids = vec![self.config.special.mask; rows];
         let (bucket, picks) = (bucket(rows), rows.min(MAX_HEAD_ROWS));
         let head = HeadKind::Picks(bucket.min(MAX_HEAD_ROWS));
-        let state = self.state(0, at, &ids, Attention::Bidirectional, &(0..picks));
+        let state = self.state(0, at, &ids, attention, &(0..picks));
         self.run(Plan::Pass(bucket, head), state)?;
         let total = self.time_graph(|| {
             (0..HEADS).try_for_each(|_| {

@@ -278,7 +278,8 @@ impl Wide {
             0..128 => None,
             128..256 if tiles < 4 * processors => None,
             256..512 if (processors..4 * processors).contains(&tiles) => Some(small),
-            768.. if tiles < processors || tiles * chunks < LARGE => Some(small),
+            768.. if 2 * tiles < processors || tiles * chunks < LARGE / 2 => Some(small),
+            768.. => Some(wide),
             _ => (tiles >= processors).then_some(wide),
         }
     }
@@ -291,7 +292,7 @@ impl Wide {
         let (block_tiles, block_groups) = (self.tiles * self.across, self.groups * self.down);
         assert!((work.rows / 8).is_multiple_of(block_groups), "rows of a block");
         Shape {
-            grid: [work.tiles.div_ceil(block_tiles), work.rows / 8 / block_groups, 1],
+            grid: [work.rows / 8 / block_groups, work.tiles.div_ceil(block_tiles), 1],
             threads: self.across * self.down * 32,
             shared: WIDE_STAGES * (block_tiles * work.unit + block_groups * 512),
             cluster: 1,
@@ -338,8 +339,9 @@ mod tests {
                     };
                     let what = format!("{work:?} {limits:?}: {kernel} {shape:?}");
                     assert!(shape.threads <= 384 && shape.shared <= shared, "{what}");
-                    let covered = [shape.grid[0] * block_tiles, shape.grid[1] * block_groups];
-                    assert!(covered[0] >= tiles && covered[1] * 8 == rows, "{what}");
+                    let [x, y, _] = shape.grid;
+                    let (down, across) = if kernel.starts_with("wide") { (x, y) } else { (y, x) };
+                    assert!(across * block_tiles >= tiles && down * block_groups * 8 == rows, "{what}");
                 }
             }
         }
