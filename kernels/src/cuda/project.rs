@@ -32,6 +32,7 @@ struct ProjectArgs {
     dim: u32,
     layers: u32,
     capacity: u32,
+    early: u32,
 }
 
 /// A projection of `rows` rows (a multiple of 8) with what follows it.
@@ -92,6 +93,7 @@ impl Project<'_> {
             dim: 0,
             layers: 0,
             capacity: 0,
+            early: 0,
         };
         let mut name = match *self {
             Project::Qkv { rope, bias, caches, layer, queries, eps } => {
@@ -131,6 +133,7 @@ impl Project<'_> {
         let work = Work { tiles: args.tiles, chunks, rows: rows as u32, unit: 512 * w.format.bytes() as u32 };
         let limits = Limits { processors: gpu.processors(), shared: gpu.shared() };
         let (kernel, shape) = work.place(limits);
+        args.early = u32::from(self.releases_early(work));
         if w.format == Format::Fp8 {
             name = match name {
                 "qkv" => "qkv_fp8",
@@ -141,6 +144,21 @@ impl Project<'_> {
         // SAFETY: the arguments have the kernel's layout; sizes were checked above; positions and slots in the state are
         // checked by the kernel (positions) and by whoever writes it (slots, `Step::launch`).
         unsafe { gpu.launch(&format!("{name}_{kernel}"), shape, &mut [param(&mut args)]) }
+    }
+}
+
+impl Project<'_> {
+    /// True when the next kernel's blocks may take their places while this one still waits for its rows. They take what is
+    /// free then, two to a multiprocessor if need be, which often costs more than it brings: found by measuring
+    /// whole passes of the default model on an H100.
+    fn releases_early(&self, work: Work) -> bool {
+        let Work { tiles, chunks, rows, .. } = work;
+        tiles * chunks < LARGE
+            && match self {
+                Project::Gate(..) => true,
+                Project::Qkv { .. } => matches!(rows, 16 | 64),
+                Project::Add(..) => rows == 8 && chunks > 24,
+            }
     }
 }
 
