@@ -1,9 +1,13 @@
 //! Text to ids and back. User text never becomes a special id, whatever it contains.
 
+mod cache;
+mod pieces;
+
 use std::path::Path;
 
 use tokenizers::Tokenizer as Bpe;
 
+use self::cache::Cache;
 use crate::error::EngineError;
 use crate::spelling::Spellings;
 
@@ -15,6 +19,8 @@ pub struct Tokenizer {
     /// The same, in a byte.
     classes: Vec<u8>,
     spellings: Spellings,
+    /// None where the ids of a text are not those of its pieces.
+    cache: Option<Cache>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -65,11 +71,20 @@ impl Tokenizer {
             Trait::Text(breaks) => breaks.min(127),
         };
         let classes = traits.iter().map(class).collect();
-        Ok(Tokenizer { bpe, traits, classes, spellings: Spellings::new(spellings) })
+        let cache = pieces::agree(&bpe, spellings.iter().map(|s| &**s)).then(Cache::new);
+        Ok(Tokenizer { bpe, traits, classes, spellings: Spellings::new(spellings), cache })
     }
 
     /// Ids of plain text. Bytes without a token (21 values that valid text hardly has) are dropped.
+    /// What was encoded before is remembered, so that the next key costs what it changes.
     pub fn encode(&self, text: &str) -> Vec<u32> {
+        match &self.cache {
+            Some(cache) => cache.encode(text, |piece| self.encode_anew(piece)),
+            None => self.encode_anew(text),
+        }
+    }
+
+    fn encode_anew(&self, text: &str) -> Vec<u32> {
         // Byte-level BPE encodes every string; the error type exists for other models.
         self.bpe.encode_fast(text, false).map(|e| e.get_ids().to_vec()).unwrap_or_default()
     }
@@ -112,3 +127,6 @@ impl Tokenizer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
