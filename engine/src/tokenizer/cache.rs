@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::pieces::pieces;
 
-/// Bytes of a generation at most. A prompt of 8 KB takes some 35.
+/// Bytes of a generation at most. A prompt of 8 KB takes some 35 KB.
 const GENERATION: usize = 512 << 10;
 /// Bytes of an entry beside its text and ids: two boxes in a table that may be half empty, and two heads of allocations.
 const OVERHEAD: usize = 112;

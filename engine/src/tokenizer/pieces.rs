@@ -1,22 +1,22 @@
 //! Where a text may be parted so that the ids of its pieces, in a row, are its own.
 //!
-//! Byte-level BPE parts a text into pre-tokens with a regular expression and merges bytes within each. A place in front of a
-//! blank that follows an ASCII letter or digit lies between two pre-tokens in every expression known (GPT-2, StarCoder2,
-//! Llama 3, Qwen2, gpt-oss, DeepSeek, Falcon, BLOOM), no expression looks behind, and what looks ahead asks what follows white
-//! space. So the text on either side of such a place has the same pre-tokens whatever stands on the other.
+//! Byte-level BPE parts a text into pre-tokens with a regular expression and merges bytes within each. In front of a blank
+//! that follows an ASCII letter or digit, every expression known has one pre-token end and another begin (GPT-2, StarCoder2,
+//! Llama 3, Qwen2, gpt-oss, DeepSeek, Falcon, BLOOM); none looks behind, and what looks ahead asks what follows white space.
+//! So the text on either side of such a place has the same pre-tokens whatever stands on the other.
 //!
-//! Other places are none: Qwen2 has a pre-token `);` with the line break behind it, DeepSeek-Coder one of `= =`, and what is
-//! white space where it is not ASCII differs.
+//! Other places will not do: Qwen2 has a pre-token of `);` and the line break behind it, DeepSeek-Coder one of `= =`, BLOOM
+//! one of `. ,`, and which characters beyond ASCII are white space differs.
 
 use tokenizers::{DecoderWrapper, NormalizerWrapper, Tokenizer as Bpe};
 
 /// Bytes after which a piece ends within a line.
 const LONG: usize = 256;
 
-/// True where a tokeniser gives a text's pieces the ids of the text.
+/// True for a tokeniser that gives a text's pieces the ids of the text.
 ///
-/// The expression itself is not looked at: if no token spans such a place, no merge does, wherever the expression parts the
-/// text. Of the vocabularies of byte-level BPE only those whose tokens are made of several words have such tokens (SuperBPE).
+/// Its expression is not looked at, but its vocabulary: where no token spans such a place no merge does, wherever the expression
+/// parts the text. Tokens of several words do (SuperBPE).
 pub(super) fn agree<'a>(bpe: &Bpe, mut spellings: impl Iterator<Item = &'a str>) -> bool {
     let byte_level = matches!(bpe.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
     // No composition takes in the blank or goes across it.
