@@ -215,8 +215,8 @@ impl CudaModel {
         }
     }
 
-    fn read_logits(&self, count: usize) -> Result<Vec<f32>, EngineError> {
-        self.arena.logits.read(0, count * self.config.vocab).map_err(|e| failed(&e))
+    fn read_logits(&self, count: usize, out: &mut Vec<f32>) -> Result<(), EngineError> {
+        self.arena.logits.append_to(out, 0, count * self.config.vocab).map_err(|e| failed(&e))
     }
 }
 
@@ -281,7 +281,7 @@ impl CudaModel {
         at: usize,
         ids: &[u32],
         attention: Attention,
-        head: Head<'_>,
+        mut head: Head<'_>,
         stop: &dyn Fn() -> bool,
     ) -> Result<bool, EngineError> {
         assert!(slot < self.slots() && !ids.is_empty() && ids.len() <= MAX_ROWS, "slot or rows out of range");
@@ -297,7 +297,7 @@ impl CudaModel {
             (n, true) => HeadKind::Picks(bucket(n)),
             (n, false) => HeadKind::Logits(bucket(n)),
         };
-        let (mut picks, mut logits) = (Vec::new(), Vec::new());
+        let (mut picks, mut rows_of_logits) = (Vec::new(), Vec::new());
         let mut start = range.start;
         loop {
             // The body runs with the first rows of the head; further groups of rows need the head alone.
@@ -312,7 +312,10 @@ impl CudaModel {
             match part_kind {
                 HeadKind::None => {}
                 HeadKind::Picks(_) => self.read_picks(part.len(), &mut picks),
-                HeadKind::Logits(_) => logits.extend(self.read_logits(part.len())?),
+                HeadKind::Logits(_) => match &mut head {
+                    Head::Logits(_, out) => self.read_logits(part.len(), out)?,
+                    _ => self.read_logits(part.len(), &mut rows_of_logits)?,
+                },
             }
             start = part.end;
             if start >= range.end {
@@ -323,10 +326,10 @@ impl CudaModel {
             Head::None => {}
             Head::Picks(_, _, out) if greedy => out.append(&mut picks),
             Head::Picks(range, sampler, out) => {
-                let drawn = range.zip(logits.chunks_exact(self.config.vocab));
+                let drawn = range.zip(rows_of_logits.chunks_exact(self.config.vocab));
                 out.extend(drawn.map(|(row, logits)| sampler.pick(logits, attention.target(at + row))));
             }
-            Head::Logits(_, out) => out.append(&mut logits),
+            Head::Logits(..) => {}
         }
         Ok(true)
     }

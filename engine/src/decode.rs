@@ -99,7 +99,7 @@ impl<'a> Span<'a> {
     }
 
     /// Fills the span, which begins with `stem`; `logits` are those of the stream's last row.
-    pub(crate) fn fill(mut self, stem: &'a str, logits: Vec<f32>) -> Result<Filled, EngineError> {
+    pub(crate) fn fill(mut self, stem: &'a str, logits: &[f32]) -> Result<Filled, EngineError> {
         let own = stem.matches('\n').count();
         (self.stem, self.max_line_breaks) = (stem, self.request.max_lines.map(|max| max + own));
         let finish = match (opening::choose(&mut self, logits)?, self.request.decoding.mode) {

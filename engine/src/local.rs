@@ -90,7 +90,7 @@ impl Infill for Local {
             Some(logits) => {
                 let (model, pace) = (self.model.as_mut(), &mut self.pace);
                 let span = Span::new(model, session, &self.tokenizer, &sampler, control, request, pace);
-                span.fill(&stream.stem, logits)?
+                span.fill(&stream.stem, &logits)?
             }
             None => Filled::nothing(),
         };

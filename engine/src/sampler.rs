@@ -1,6 +1,13 @@
 //! From a row of logits to a token, greedy or seeded.
 
+use std::sync::LazyLock;
+
+use cinnabar_kernels::{Level, head};
+
 use crate::request::Sampling;
+
+/// The instructions of this processor: a whole vocabulary's exponentials are most of what a request does beside the passes.
+static LEVEL: LazyLock<Level> = LazyLock::new(Level::detect);
 
 /// A token chosen for a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,27 +36,32 @@ impl Sampler {
 
     /// Chooses from `logits` (vocabulary) for the row at `position`.
     pub fn pick(&self, logits: &[f32], position: usize) -> Pick {
-        self.choose((0..).zip(logits.iter().copied()), position)
+        // The banned logit is left out, not subtracted: it may be by far the largest.
+        let best = head::best_of(*LEVEL, logits, Some(self.banned));
+        let tokens = (0..).zip(logits.iter().copied()).filter(|&(id, _)| id != self.banned);
+        self.choose(best.token, best.logit, best.sum, tokens, position)
     }
 
     /// The same where only `ids` are allowed, in any order: the others are left out of the distribution.
     pub fn pick_among(&self, logits: &[f32], ids: &[u32], position: usize) -> Pick {
-        self.choose(ids.iter().map(|&id| (id, logits[id as usize])), position)
+        let allowed: Vec<u32> = ids.iter().copied().filter(|&id| id != self.banned).collect();
+        let logits: Vec<f32> = allowed.iter().map(|&id| logits[id as usize]).collect();
+        let best = head::best_of(*LEVEL, &logits, None);
+        let tokens = allowed.into_iter().zip(logits);
+        // Of equal ones the smallest id.
+        let first = tokens.clone().filter(|&(_, x)| x == best.logit).map(|(id, _)| id).min();
+        self.choose(first.unwrap_or_default(), best.logit, best.sum, tokens, position)
     }
 
-    /// Chooses from tokens and their logits.
-    fn choose(&self, tokens: impl Iterator<Item = (u32, f32)> + Clone, position: usize) -> Pick {
-        // The banned logit is left out, not subtracted: it may be by far the largest.
-        let tokens = tokens.filter(|&(id, _)| id != self.banned);
-        // The largest logit, of equal ones the smallest id.
-        let (mut token, mut max) = (0, f32::NEG_INFINITY);
-        tokens.clone().for_each(|(id, x)| {
-            if x >= max && (x > max || id < token) {
-                (token, max) = (id, x);
-            }
-        });
-        // What lies 25 below the maximum is not worth its exponential: all of a vocabulary together are 1e-6 of the sum.
-        let sum: f32 = tokens.clone().filter(|&(_, x)| x > max - 25.0).map(|(_, x)| (x - max).exp()).sum();
+    /// Chooses from tokens and their logits, of which this is the largest and the sum of the exponentials of all less it.
+    fn choose(
+        &self,
+        token: u32,
+        max: f32,
+        sum: f32,
+        tokens: impl Iterator<Item = (u32, f32)>,
+        position: usize,
+    ) -> Pick {
         if self.is_greedy() {
             return Pick { token, probability: 1.0 / sum };
         }

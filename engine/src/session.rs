@@ -1,6 +1,7 @@
 //! Sessions: which tokens each KV cache slot holds, and bringing a slot up to date with a stream.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use crate::control::{Control, Stop};
 use crate::error::EngineError;
@@ -17,7 +18,7 @@ pub(crate) struct Session {
     ids: Vec<u32>,
     /// Length of the stream that `ids` begin with and logits of its last row, once they are known. While a word is typed the
     /// stream stays as it is: such a key needs no pass before the first of its own.
-    last_row: Option<(usize, Vec<f32>)>,
+    last_row: Option<(usize, Arc<Vec<f32>>)>,
     last_used: u64,
 }
 
@@ -35,7 +36,7 @@ pub(crate) struct Prefilled {
     /// Tokens of the stream whose keys and values were in the cache.
     pub(crate) reused: usize,
     /// Logits of the stream's last row; `None` when the deadline came first.
-    pub(crate) logits: Option<Vec<f32>>,
+    pub(crate) logits: Option<Arc<Vec<f32>>>,
 }
 
 impl Sessions {
@@ -100,17 +101,19 @@ impl Session {
         control: &Control,
     ) -> Result<Prefilled, EngineError> {
         let common = self.ids.iter().zip(stream).take_while(|(a, b)| a == b).count();
-        match &self.last_row {
-            Some((length, logits)) if (*length, common) == (stream.len(), stream.len()) => {
-                let logits = Some(logits.clone());
-                self.ids.truncate(common);
-                return Ok(Prefilled { reused: common, logits });
-            }
-            _ => self.last_row = None,
+        if let Some((length, logits)) = &self.last_row
+            && (*length, common) == (stream.len(), stream.len())
+        {
+            let logits = Some(Arc::clone(logits));
+            self.ids.truncate(common);
+            return Ok(Prefilled { reused: common, logits });
         }
+        // The memory of the last ones, whose request has ended: new memory of that size would be cleared page by page.
+        let last = self.last_row.take().and_then(|(_, logits)| Arc::try_unwrap(logits).ok());
+        let mut logits = last.unwrap_or_default();
+        logits.clear();
         let reused = common.min(stream.len() - 1);
         self.ids.truncate(reused);
-        let mut logits = Vec::new();
         let given_up = |stop| match stop {
             Stop::Cancelled => Err(EngineError::Cancelled),
             Stop::Deadline => Ok(Prefilled { reused, logits: None }),
@@ -135,7 +138,8 @@ impl Session {
             }
             self.ids.extend_from_slice(chunk);
         }
-        self.last_row = Some((stream.len(), logits.clone()));
+        let logits = Arc::new(logits);
+        self.last_row = Some((stream.len(), Arc::clone(&logits)));
         Ok(Prefilled { reused, logits: Some(logits) })
     }
 }

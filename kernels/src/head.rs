@@ -62,14 +62,8 @@ pub fn best(
             linear::block(machine.level, vocabulary, block, x, rows, |columns| {
                 let (rows, _) = columns.as_chunks_mut::<BLOCK>();
                 for (found, logits) in found.iter_mut().zip(rows) {
-                    if let Some(banned) = banned.filter(|&token| token as usize / BLOCK == block) {
-                        logits[banned as usize % BLOCK] = f32::NEG_INFINITY;
-                    }
                     logits[BLOCK.min(outputs - block * BLOCK)..].fill(f32::NEG_INFINITY);
-                    match machine.level {
-                        Level::REFERENCE => plain(found, logits, block),
-                        level => absorb(level, found, logits, (block * BLOCK) as u32),
-                    }
+                    found.take_in(machine.level, logits, block, banned);
                 }
             });
         }
@@ -84,6 +78,17 @@ pub fn best(
         (0..rows)
             .map(|row| parts[row..].iter().step_by(rows).copied().reduce(Best::join).unwrap_or(Best::NONE)),
     );
+}
+
+/// The best token of a row of logits that are there already.
+pub fn best_of(level: Level, logits: &[f32], banned: Option<u32>) -> Best {
+    let mut found = Found::NONE;
+    for (block, part) in logits.chunks(BLOCK).enumerate() {
+        let mut logits = [f32::NEG_INFINITY; BLOCK];
+        logits[..part.len()].copy_from_slice(part);
+        found.take_in(level, &mut logits, block, banned);
+    }
+    found.best()
 }
 
 /// What was found of a row so far.
@@ -102,6 +107,17 @@ impl Found {
     const LOWEST: f32 = -1e30;
 
     const NONE: Found = Found { logit: Self::LOWEST, token: 0, sums: [0.0; LANES] };
+
+    /// Takes in a block of logits without the banned one.
+    fn take_in(&mut self, level: Level, logits: &mut [f32; BLOCK], block: usize, banned: Option<u32>) {
+        if let Some(banned) = banned.filter(|&token| token as usize / BLOCK == block) {
+            logits[banned as usize % BLOCK] = f32::NEG_INFINITY;
+        }
+        match level {
+            Level::REFERENCE => plain(self, logits, block),
+            level => absorb(level, self, logits, (block * BLOCK) as u32),
+        }
+    }
 
     fn best(&self) -> Best {
         match self.logit > Self::LOWEST {
@@ -174,7 +190,9 @@ mod tests {
                             let mut found = Vec::new();
                             best(&machine, &vocabulary, &x, count, banned, &mut found);
                             assert_eq!(found.len(), count);
-                            for (found, logits) in found.iter().zip(logits.chunks_exact(tokens)) {
+                            let rows = logits.chunks_exact(tokens);
+                            found.extend(rows.clone().map(|row| best_of(machine.level, row, banned)));
+                            for (found, logits) in found.iter().zip(rows.clone().chain(rows)) {
                                 let want = expected(logits, banned);
                                 let what = format!("{format:?} {} {tokens} {banned:?}", machine.level);
                                 // Equal up to the order of additions: another token only if its logit is as large.

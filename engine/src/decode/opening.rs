@@ -8,14 +8,15 @@ use crate::sampler::Pick;
 
 /// Chooses them, the first one by `logits`, those of the stream's last row. All but the last one are run and settled: that
 /// one is the known token, unless a finish came first.
-pub(super) fn choose(span: &mut Span<'_>, mut logits: Vec<f32>) -> Result<Result<Pick, Finish>, EngineError> {
+pub(super) fn choose(span: &mut Span<'_>, logits: &[f32]) -> Result<Result<Pick, Finish>, EngineError> {
     let spelled = span.tokenizer.spelled(span.stem);
     let mut rest = spelled.as_str();
+    let (mut logits, mut next) = (logits, Vec::new());
     loop {
         let at = span.session.len();
         let pick = match rest {
-            "" => span.sampler.pick(&logits, at),
-            _ => span.sampler.pick_among(&logits, &span.tokenizer.openings(rest), at),
+            "" => span.sampler.pick(logits, at),
+            _ => span.sampler.pick_among(logits, &span.tokenizer.openings(rest), at),
         };
         rest = rest.get(span.tokenizer.spelling(pick.token).len()..).unwrap_or_default();
         if rest.is_empty() {
@@ -27,10 +28,11 @@ pub(super) fn choose(span: &mut Span<'_>, mut logits: Vec<f32>) -> Result<Result
         if let Some(finish) = span.check(1)? {
             return Ok(Err(finish));
         }
-        logits.clear();
-        let head = Head::Logits(0..1, &mut logits);
+        next.clear();
+        let head = Head::Logits(0..1, &mut next);
         span.model.forward(span.session.slot(), at, &[pick.token], Attention::Causal, head)?;
         span.forwards += 1;
         span.session.extend([pick.token]);
+        logits = &next;
     }
 }

@@ -56,20 +56,25 @@ impl<T: Pod> Buffer<T> {
 
     /// Copies `count` elements from `at` on to the host, after everything that was enqueued.
     pub fn read(&self, at: usize, count: usize) -> Result<Vec<T>, CudaError> {
+        let mut data = Vec::new();
+        self.append_to(&mut data, at, count)?;
+        Ok(data)
+    }
+
+    /// The same, appended to what is there: memory that is used again costs less than new one.
+    pub fn append_to(&self, data: &mut Vec<T>, at: usize, count: usize) -> Result<(), CudaError> {
         assert!(at + count <= self.len, "read past the end of a device buffer");
         self.gpu.enter()?;
-        let mut data = vec![T::zeroed(); count];
+        let before = data.len();
+        data.resize(before + count, T::zeroed());
+        let to = data[before..].as_mut_ptr().cast();
         let from = self.pointer + (at * size_of::<T>()) as u64;
-        // SAFETY: the range was checked and `data` has its length; any bytes are a valid `T: Pod`.
+        // SAFETY: the range was checked and what was appended has its length; any bytes are a valid `T: Pod`.
         unsafe {
             let bytes = count * size_of::<T>();
-            check(
-                "cuMemcpyDtoH",
-                sys::cuMemcpyDtoHAsync_v2(data.as_mut_ptr().cast(), from, bytes, self.gpu.stream()),
-            )?;
+            check("cuMemcpyDtoH", sys::cuMemcpyDtoHAsync_v2(to, from, bytes, self.gpu.stream()))?;
         }
-        self.gpu.synchronize()?;
-        Ok(data)
+        self.gpu.synchronize()
     }
 
     /// Number of elements.
