@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use cinnabar_kernels::{Level, head};
+use cinnabar_kernels::Level;
+use cinnabar_kernels::head::{self, Best};
 
 use crate::request::Sampling;
 
@@ -39,29 +40,23 @@ impl Sampler {
         // The banned logit is left out, not subtracted: it may be by far the largest.
         let best = head::best_of(*LEVEL, logits, Some(self.banned));
         let tokens = (0..).zip(logits.iter().copied()).filter(|&(id, _)| id != self.banned);
-        self.choose(best.token, best.logit, best.sum, tokens, position)
+        self.choose(best, tokens, position)
     }
 
     /// The same where only `ids` are allowed, in any order: the others are left out of the distribution.
     pub fn pick_among(&self, logits: &[f32], ids: &[u32], position: usize) -> Pick {
-        let allowed: Vec<u32> = ids.iter().copied().filter(|&id| id != self.banned).collect();
-        let logits: Vec<f32> = allowed.iter().map(|&id| logits[id as usize]).collect();
+        let allowed = |&id: &u32| if id == self.banned { f32::NEG_INFINITY } else { logits[id as usize] };
+        let logits: Vec<f32> = ids.iter().map(allowed).collect();
         let best = head::best_of(*LEVEL, &logits, None);
-        let tokens = allowed.into_iter().zip(logits);
-        // Of equal ones the smallest id.
-        let first = tokens.clone().filter(|&(_, x)| x == best.logit).map(|(id, _)| id).min();
-        self.choose(first.unwrap_or_default(), best.logit, best.sum, tokens, position)
+        let tokens = ids.iter().copied().zip(logits.iter().copied());
+        let largest = tokens.clone().filter(|&(_, x)| x == best.logit).map(|(id, _)| id);
+        let best = Best { token: largest.min().unwrap_or_default(), ..best };
+        self.choose(best, tokens, position)
     }
 
-    /// Chooses from tokens and their logits, of which this is the largest and the sum of the exponentials of all less it.
-    fn choose(
-        &self,
-        token: u32,
-        max: f32,
-        sum: f32,
-        tokens: impl Iterator<Item = (u32, f32)>,
-        position: usize,
-    ) -> Pick {
+    /// Chooses from tokens and their logits, minus infinity for what is left out; the best of them is known.
+    fn choose(&self, best: Best, tokens: impl Iterator<Item = (u32, f32)>, position: usize) -> Pick {
+        let Best { token, logit: max, sum } = best;
         if self.is_greedy() {
             return Pick { token, probability: 1.0 / sum };
         }
