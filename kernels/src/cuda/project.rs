@@ -145,9 +145,7 @@ impl Project<'_> {
         // checked by the kernel (positions) and by whoever writes it (slots, `Step::launch`).
         unsafe { gpu.launch(&format!("{name}_{kernel}"), shape, &mut [param(&mut args)]) }
     }
-}
 
-impl Project<'_> {
     /// True when the next kernel's blocks may take their places while this one still waits for its rows. They take what is
     /// free then, two to a multiprocessor if need be, which often costs more than it brings: found by measuring
     /// whole passes of the default model on an H100.
