@@ -108,8 +108,7 @@ fn heads() {
                 Err(reason) => return println!("skipped: CUDA bench ({reason})"),
             };
             let times = [8, 16, 32, 64].map(|rows| {
-                let mut times =
-                    [(); 5].map(|()| model.time_head(1000, rows, Attention::Bidirectional).unwrap());
+                let mut times = [(); 5].map(|()| model.time_head(1000, rows).unwrap());
                 times.sort_by(f32::total_cmp);
                 format!("{:.1}", times[2])
             });

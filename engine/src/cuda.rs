@@ -297,7 +297,7 @@ impl CudaModel {
             (n, true) => HeadKind::Picks(bucket(n)),
             (n, false) => HeadKind::Logits(bucket(n)),
         };
-        let (mut picks, mut rows_of_logits) = (Vec::new(), Vec::new());
+        let (mut picks, mut logits) = (Vec::new(), Vec::new());
         let mut start = range.start;
         loop {
             // The body runs with the first rows of the head; further groups of rows need the head alone.
@@ -314,7 +314,7 @@ impl CudaModel {
                 HeadKind::Picks(_) => self.read_picks(part.len(), &mut picks),
                 HeadKind::Logits(_) => match &mut head {
                     Head::Logits(_, out) => self.read_logits(part.len(), out)?,
-                    _ => self.read_logits(part.len(), &mut rows_of_logits)?,
+                    _ => self.read_logits(part.len(), &mut logits)?,
                 },
             }
             start = part.end;
@@ -323,13 +323,12 @@ impl CudaModel {
             }
         }
         match head {
-            Head::None => {}
+            Head::None | Head::Logits(..) => {}
             Head::Picks(_, _, out) if greedy => out.append(&mut picks),
             Head::Picks(range, sampler, out) => {
-                let drawn = range.zip(rows_of_logits.chunks_exact(self.config.vocab));
+                let drawn = range.zip(logits.chunks_exact(self.config.vocab));
                 out.extend(drawn.map(|(row, logits)| sampler.pick(logits, attention.target(at + row))));
             }
-            Head::Logits(..) => {}
         }
         Ok(true)
     }

@@ -64,7 +64,8 @@ impl CudaModel {
         rows: usize,
         attention: Attention,
     ) -> Result<Vec<(&'static str, f32)>, EngineError> {
-        let head = self.time_head(at, rows, attention)?;
+        self.stand(at, rows, attention)?;
+        let head = self.time_heads(rows)?;
         let (bucket, layers) = (bucket(rows), self.config.layers);
         let mut times = Vec::new();
         for (part, name) in Part::ALL {
@@ -76,12 +77,24 @@ impl CudaModel {
     }
 
     /// Microseconds on the device of the head and its picks, of up to 64 of `rows` rows at `at`.
-    pub fn time_head(&mut self, at: usize, rows: usize, attention: Attention) -> Result<f32, EngineError> {
+    pub fn time_head(&mut self, at: usize, rows: usize) -> Result<f32, EngineError> {
+        self.stand(at, rows, Attention::Bidirectional)?;
+        self.time_heads(rows)
+    }
+
+    /// Runs a pass whose state the kernels that are timed then find.
+    fn stand(&mut self, at: usize, rows: usize, attention: Attention) -> Result<(), EngineError> {
         let ids = vec![self.config.special.mask; rows];
-        let (bucket, picks) = (bucket(rows), rows.min(MAX_HEAD_ROWS));
-        let head = HeadKind::Picks(bucket.min(MAX_HEAD_ROWS));
-        let state = self.state(0, at, &ids, attention, &(0..picks));
-        self.run(Plan::Pass(bucket, head), state)?;
+        let state = self.state(0, at, &ids, attention, &(0..rows.min(MAX_HEAD_ROWS)));
+        self.run(Plan::Pass(bucket(rows), Self::timed_head(rows)), state)
+    }
+
+    fn timed_head(rows: usize) -> HeadKind {
+        HeadKind::Picks(bucket(rows).min(MAX_HEAD_ROWS))
+    }
+
+    fn time_heads(&self, rows: usize) -> Result<f32, EngineError> {
+        let (bucket, head) = (bucket(rows), Self::timed_head(rows));
         let total = self.time_graph(|| {
             (0..HEADS).try_for_each(|_| {
                 self.enqueue_head(bucket, head)?;
